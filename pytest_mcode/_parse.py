@@ -1,0 +1,85 @@
+"""From the text of an option to its value. What a parser raises completes the sentence "it must be ..."."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+#: What an ini file or the environment may say of a flag without a value.
+SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """Parse a whole number from ``least`` to ``most``."""
+    words = f"a whole number of at least {least}" + ("" if most is None else f" and at most {most}")
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise ValueError(words) from None
+        if value < least or (most is not None and value > most):
+            raise ValueError(words)
+        return value
+
+    return parse
+
+
+def number(least: float, most: float = float("inf"), *, above: bool = False) -> Callable[[str], float]:
+    """Parse a finite number from ``least`` to ``most``; ``least`` itself is refused if it must be ``above``."""
+    words = f"a number above {least:g}" if above else f"a number of at least {least:g}"
+    if most != float("inf"):
+        words += f" and at most {most:g}"
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise ValueError(words) from None
+        enough = value > least if above else value >= least  # false for nan
+        if not enough or value > most or value == float("inf"):
+            raise ValueError(words)
+        return value
+
+    return parse
+
+
+def one_of(*known: str) -> Callable[[str], str]:
+    """Parse one of the names."""
+
+    def parse(text: str) -> str:
+        if text not in known:
+            raise ValueError(f"one of {', '.join(known)}{nearest(text, known)}")
+        return text
+
+    return parse
+
+
+def switch(text: str) -> bool:
+    """Parse what an ini file or the environment says of a flag without a value."""
+    if text.lower() not in SWITCH:
+        raise ValueError("true or false")
+    return SWITCH[text.lower()]
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Parse names with commas between."""
+    found = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not found:
+        raise ValueError("names with commas between")
+    return found
+
+
+def some(text: str) -> str:
+    """Parse a text that is not empty."""
+    if not text:
+        raise ValueError("not empty")
+    return text
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say in parentheses which of ``known`` may have been meant; empty if none comes near."""
+    import difflib
+
+    spelled = {one.lower(): one for one in known}
+    close = difflib.get_close_matches(name.lower(), spelled, n=1)
+    return f" (did you mean {spelled[close[0]]!r}?)" if close else ""
