@@ -1,0 +1,1 @@
+"""The benchmarks that mCode brings, one module each."""

@@ -1,0 +1,84 @@
+"""The forms in which function benchmarks are published, from their rows to tasks."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+
+from pytest_mcode._types import Task
+from pytest_mcode.dataset import Row
+
+#: Columns of HumanEval's form, which several sets follow.
+STUB_COLUMNS: Mapping[str, type] = {
+    "task_id": str,
+    "prompt": str,
+    "canonical_solution": str,
+    "test": str,
+    "entry_point": str,
+}
+
+#: First and last id of each of MBPP's splits, as its paper cuts the set.
+MBPP_SPLITS: Mapping[str, tuple[int, int]] = {
+    "test": (11, 510),
+    "train": (601, 974),
+    "validation": (511, 600),
+    "prompt": (1, 10),
+}
+
+
+def stub_task(row: Row) -> Task:
+    """A task of HumanEval's form: the prompt ends in the stub that the solution completes.
+
+    What the prompt shows before the stub, imports and helpers, is what a solution may rely on.
+    """
+    prompt, entry_point = row["prompt"], row["entry_point"]
+    return Task(
+        id=row["task_id"],
+        prompt=prompt,
+        tests=f"{row['test']}\n\ncheck({entry_point})\n",
+        entry_point=entry_point,
+        reference=prompt + row["canonical_solution"],
+        preamble=_before_stub(prompt, entry_point),
+    )
+
+
+def mbpp_task(row: Row, *, text: str, setup: str) -> Task:
+    """A task of MBPP's form: the prompt is a docstring of the description and the first assert, naming the function.
+
+    Args:
+        row: With ``task_id``, ``code`` and ``test_list``.
+        text: The description.
+        setup: What the tests need; it runs after the solution, whose classes it may use.
+    """
+    asserts: Sequence[str] = row["test_list"]
+    code = _lines(row["code"])
+    return Task(
+        id=f"Mbpp/{row['task_id']}",
+        prompt=f'"""\n{text.strip()}\n{asserts[0].strip()}\n"""\n',
+        tests=_lines("\n".join([setup, *asserts, ""])),
+        entry_point=_called(asserts[0], code),
+        reference=code,
+    )
+
+
+def _lines(source: str) -> str:
+    """Source with line ends as Python itself reads them."""
+    return source.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _before_stub(prompt: str, entry_point: str) -> str:
+    """What a prompt shows before its last top-level definition of that name; empty if there is none."""
+    stubs = list(re.finditer(rf"^(async def|def|class) {re.escape(entry_point)}\b", prompt, re.MULTILINE))
+    return prompt[: stubs[-1].start()] if stubs else ""
+
+
+def _called(assertion: str, code: str) -> str:
+    """The function of the reference that an assert calls; empty if there is no single one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # published code has invalid escapes
+        module, test = ast.parse(code), ast.parse(assertion.strip())
+    defined = {node.name for node in module.body if isinstance(node, ast.FunctionDef)}
+    names = {node.id for node in ast.walk(test) if isinstance(node, ast.Name)} & defined
+    return names.pop() if len(names) == 1 else ""
