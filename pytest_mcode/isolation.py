@@ -1,0 +1,56 @@
+"""Which tasks can be judged with the solution in one process and the tests in another: decided by the task alone.
+
+The tests must use nothing of the solution but functions that they call, as the reference solution defines them. Whether
+what crosses is plain data is seen when they run; then the reference decides again (`sandboxes.judging`).
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import functools
+import symtable
+
+from pytest_mcode._types import Isolation
+
+
+@functools.lru_cache(maxsize=4096)  # every attempt at a task asks again
+def isolation(tests: str, reference: str) -> Isolation | None:
+    """How tests can be kept apart from solutions like ``reference``; None where they cannot, or it cannot be told."""
+    try:
+        wanted, tree, defined = _free_names(tests), ast.parse(tests), ast.parse(reference).body
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+    imports = [node for node in defined if isinstance(node, ast.Import | ast.ImportFrom)]
+    functions = {node.name for node in defined if isinstance(node, ast.FunctionDef)}
+    calls = wanted & functions
+    if not calls or wanted - functions - _imported(imports) or _looked_into(tree, calls):
+        return None
+    return Isolation(tuple(sorted(calls)), "\n".join(map(ast.unparse, imports)), reference)
+
+
+def _free_names(source: str) -> set[str]:
+    """Names that a module uses and neither defines nor finds among the builtins."""
+    module = symtable.symtable(source, "<tests>", "exec")
+    bound = {s.get_name() for s in module.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}
+    used = {s.get_name() for s in module.get_symbols() if s.is_referenced()}
+    tables = module.get_children()
+    while tables:
+        table = tables.pop()
+        used |= {s.get_name() for s in table.get_symbols() if s.is_global() and s.is_referenced()}
+        bound |= {s.get_name() for s in table.get_symbols() if s.is_declared_global() and s.is_assigned()}
+        tables += table.get_children()
+    return used - bound - set(dir(builtins))
+
+
+def _imported(imports: list[ast.Import | ast.ImportFrom]) -> set[str]:
+    """Names that import statements bind; a star binds none that can be told."""
+    return {(alias.asname or alias.name.split(".")[0]) for node in imports for alias in node.names}
+
+
+def _looked_into(tests: ast.Module, calls: set[str]) -> bool:
+    """Whether the tests take an attribute of a function: a proxy has none of them."""
+    return any(
+        isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in calls
+        for node in ast.walk(tests)
+    )

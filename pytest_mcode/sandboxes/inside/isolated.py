@@ -1,0 +1,131 @@
+"""Judging with the solution in one process and the tests in another, so that neither can reach into the other.
+
+The tests call the solution's functions through proxies; arguments and results cross as plain data over a socket. The
+secret is only ever in the tests' process, where no line of the solution runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from os import _exit
+from typing import Any
+
+from . import frames, plain, program
+
+#: Both sides' file descriptor of the socket between them.
+LINK = 4
+#: First bytes of what the solution's side says: it has loaded, a call returned, a call raised.
+READY, RETURNED, RAISED, UNFIT = b"R", b"r", b"e", b"u"
+#: What the tests' side says of an argument that is not plain: the task cannot be judged this way.
+ARGUMENT = b"U"
+
+
+class SolutionEndedError(BaseException):
+    """The solution's process ended while the tests called it. No test's ``except Exception`` may take it."""
+
+
+def solve(control: int, solution: str) -> None:
+    """Execute the solution and answer calls until the tests are over; never returns."""
+    namespace = program.module()
+    try:
+        program.execute(solution, "<solution>", namespace)
+    except BaseException as error:
+        program.raised(control, "solution", error)
+    frames.write(control, program.LOADED)
+    frames.write(LINK, READY)
+    answer, hear, say, leave = _answer, frames.read, frames.write, _exit
+    while True:
+        asked = hear(LINK)
+        if asked is None:
+            leave(0)
+        say(LINK, answer(namespace, asked))
+
+
+def _answer(namespace: dict[str, Any], asked: bytes) -> bytes:
+    """Call a function and tell what came of it."""
+    name, args, kwargs = plain.load(asked)
+    try:
+        result = namespace[name](*args, **kwargs)
+    except BaseException as error:
+        program.flush()
+        return RAISED + plain.dump(_described(error))
+    try:
+        data = RETURNED + plain.dump((result, args))
+    except plain.NotPlainError as error:
+        data = UNFIT + str(error).encode("utf-8", "backslashreplace")
+    program.flush()
+    return data
+
+
+def _described(error: BaseException) -> tuple[str, tuple[Any, ...], str]:
+    """An exception as the name of the nearest built-in one, its arguments, and where it was raised."""
+    name = next(c.__name__ for c in type(error).__mro__ if c.__module__ == "builtins")
+    where = program.frames_of(error)
+    try:
+        plain.dump(error.args)
+    except BaseException:
+        return name, (), where
+    return name, error.args, where
+
+
+def test(control: int, prelude: str, calls: list[str], tests: str) -> None:
+    """Run the tests against proxies of the solution's functions, then send the secret back; never returns."""
+    namespace = program.module()
+    if frames.read(LINK) != READY:
+        _exit(1)  # it did not load, and has said so itself
+    try:
+        program.execute(prelude, "<prelude>", namespace)
+        namespace.update({name: _proxy(control, name) for name in calls})
+        program.execute(tests, "<tests>", namespace)
+    except BaseException as error:
+        program.raised(control, "tests", error)
+    program.flush()
+    frames.write(control, program.ENDED + (frames.read(control) or b""))
+    _exit(0)
+
+
+def _proxy(control: int, name: str) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            asked = plain.dump((name, args, kwargs))
+        except plain.NotPlainError:
+            frames.write(control, ARGUMENT)
+            _exit(1)
+        return _told(args, _ask(asked))
+
+    call.__name__ = call.__qualname__ = name
+    return call
+
+
+def _ask(asked: bytes) -> bytes:
+    try:
+        frames.write(LINK, asked)
+        answer = frames.read(LINK)
+    except OSError:
+        answer = None
+    if answer is None:
+        raise SolutionEndedError("the solution ended its process")
+    return answer
+
+
+def _told(args: tuple[Any, ...], answer: bytes) -> Any:
+    """What a call returned, or raise what it raised."""
+    kind, body = answer[:1], answer[1:]
+    if kind == RETURNED:
+        pair = plain.load(body)
+        if type(pair) is not tuple or len(pair) != len(("result", "arguments")):
+            raise plain.NotPlainError("an answer that is none")
+        plain.put_back(args, pair[1])
+        return pair[0]
+    if kind == RAISED:
+        told = plain.load(body)
+        error = (
+            plain.exception(*told[:2])
+            if type(told) is tuple and len(told) == len(("name", "arguments", "where"))
+            else None
+        )
+        if error is None:
+            raise SolutionEndedError("the solution raised what is no built-in exception")
+        error.__dict__[program.WHERE] = str(told[2])
+        raise error
+    raise plain.NotPlainError(body.decode("utf-8", "replace") or "an answer that is none")

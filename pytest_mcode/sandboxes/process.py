@@ -1,0 +1,109 @@
+"""The process sandbox: a supervisor on this machine, with resource limits and a clean environment. No isolation."""
+
+from __future__ import annotations
+
+import math
+import os
+import selectors
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+from pytest_mcode._errors import SandboxError
+from pytest_mcode.sandboxes.sending import ARGUMENTS
+
+#: Bytes that a program may have.
+MEMORY = 1 << 30
+
+
+class ProcessHome:
+    """Sandboxes are processes of this user.
+
+    Raises:
+        SandboxError: On Windows, which has neither fork nor resource limits.
+    """
+
+    isolation = "none: programs run as this user on this machine, with resource limits only"
+
+    def __init__(self) -> None:
+        if os.name != "posix":
+            raise SandboxError("The process sandbox needs Linux or macOS: use --mcode-sandbox=docker here.")
+
+    def limits(self, timeout: float) -> dict[str, int]:
+        """What one program may use."""
+        return resource_limits(timeout, MEMORY)
+
+    def start(self) -> ProcessLink:
+        """Start a supervisor."""
+        return ProcessLink([sys.executable, *ARGUMENTS])
+
+    def accept(self, hello: dict[str, Any]) -> None:
+        """Nothing was promised."""
+
+
+def resource_limits(timeout: float, memory: int) -> dict[str, int]:
+    """Limits that every home sets; CPU seconds exceed the wall's, so that the wall's are the ones that are met."""
+    return {
+        "CPU": math.ceil(timeout) + 2,
+        "DATA": memory,
+        "FSIZE": 1 << 26,
+        "NOFILE": 256,
+        "CORE": 0,
+        "STACK": 1 << 26,
+    }
+
+
+class ProcessLink:
+    """A supervisor's stdin and stdout."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._directory = tempfile.TemporaryDirectory(prefix="mcode-", ignore_cleanup_errors=True)
+        self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the sandbox
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._words,
+            bufsize=0,
+            cwd=self._directory.name,
+            env={"PATH": os.defpath, "LANG": "C.UTF-8"},
+            start_new_session=True,  # Ctrl-C is the harness's to deal with
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._in, self._out = self._process.stdin, self._process.stdout
+        self._ready = selectors.DefaultSelector()
+        self._ready.register(self._out, selectors.EVENT_READ)
+
+    def send(self, data: bytes) -> None:
+        """Write to its stdin."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._in.write(rest) :]
+
+    def receive(self, seconds: float) -> bytes:
+        """Read from its stdout."""
+        if not self._ready.select(seconds):
+            raise TimeoutError("it does not answer")
+        return self._out.read(1 << 18)
+
+    def last_words(self) -> str:
+        """Its stderr so far."""
+        self._words.seek(0)
+        return self._words.read().decode("utf-8", "replace")
+
+    def kill(self) -> None:
+        """Let the supervisor end what runs and itself, which it does when its stdin ends; else kill it."""
+        if self._in.closed:
+            return
+        self._in.close()
+        try:
+            self._process.wait(timeout=4)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._ready.close()
+        self._out.close()
+        self._words.close()
+        self._directory.cleanup()
