@@ -1,0 +1,21 @@
+"""Where completions come from: Mellea's backends, and the reference solutions."""
+
+from __future__ import annotations
+
+import logging
+
+from pytest_mcode import options
+from pytest_mcode._types import Solver
+from pytest_mcode.options import Settings
+
+#: Seconds before a request that met a passing fault is sent again; each further pause is twice as long.
+PAUSE = 1.0
+
+
+def open_solver(settings: Settings, *, pause: float = PAUSE) -> Solver:
+    """Make the solver of this process; Mellea is imported here, and only where something is generated."""
+    options.quieten()
+    logging.getLogger("mellea").setLevel(logging.CRITICAL)
+    from pytest_mcode.solvers.mellea import MelleaSolver
+
+    return MelleaSolver(settings, pause)
