@@ -1,0 +1,1 @@
+"""What was recorded, for people: terminal summaries and tables."""

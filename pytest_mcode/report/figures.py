@@ -1,0 +1,118 @@
+"""The figures of one run, computed once for every way of showing them."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pytest_mcode import metrics
+from pytest_mcode._types import Status, Verdict
+from pytest_mcode.metrics import Rate, Record
+from pytest_mcode.store import Run, Store
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a run came to.
+
+    Attributes:
+        run: Its row.
+        samples: Samples a task was to have.
+        attempts: Attempts a sample was to have at most.
+        all_samples: Whether samples were drawn even after one had passed.
+        tasks: Its tasks, as far as they are recorded.
+        statuses: How many tasks came to what.
+        verdicts: How many samples came to what.
+        prompt_tokens: Over all attempts; None if the server told none.
+        completion_tokens: Likewise.
+        seconds: Wall seconds of all tasks, added up.
+        generation_seconds: Seconds spent in generations, added up.
+        execution_seconds: Seconds spent in executions, added up.
+    """
+
+    run: Run
+    samples: int
+    attempts: int
+    all_samples: bool
+    tasks: tuple[Record, ...]
+    statuses: Mapping[Status, int]
+    verdicts: Mapping[Verdict, int]
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    seconds: float
+    generation_seconds: float
+    execution_seconds: float
+
+    @property
+    def solved(self) -> int:
+        """Tasks solved."""
+        return self.statuses.get(Status.SOLVED, 0)
+
+    @property
+    def judged(self) -> int:
+        """Tasks judged: all that are recorded but errors."""
+        return len(self.tasks) - self.errors
+
+    @property
+    def errors(self) -> int:
+        """Tasks that could not be judged."""
+        return self.statuses.get(Status.ERROR, 0)
+
+    def pass_at(self, k: int) -> Rate | None:
+        """pass@k of first attempts; None where it cannot be known."""
+        return metrics.pass_at_k(self.tasks, k, drawn=self.samples, all_samples=self.all_samples)
+
+    def solved_within(self, samples: int) -> Rate | None:
+        """solve@budget of so many samples with all their attempts; None where it cannot be known."""
+        return metrics.solve_at_budget(self.tasks, samples, self.attempts) if samples <= self.samples else None
+
+
+def figures(store: Store, run: Run) -> Figures:
+    """Compute the figures of a run."""
+    results, attempts = store.outcomes(run.id), store.verdicts(run.id)
+    tasks = tuple(metrics.records(results, attempts))
+    return Figures(
+        run=run,
+        samples=run.config["samples"],
+        attempts=1 + run.config["debug-iters"],
+        all_samples=run.config["all-samples"],
+        tasks=tasks,
+        statuses=Counter(task.status for task in tasks),
+        verdicts=Counter(sample[-1] for task in tasks for sample in task.samples),
+        prompt_tokens=_total(row["prompt_tokens"] for row in attempts),
+        completion_tokens=_total(row["completion_tokens"] for row in attempts),
+        seconds=math.fsum(row["seconds"] for row in results),
+        generation_seconds=math.fsum(row["generation_seconds"] or 0 for row in attempts),
+        execution_seconds=math.fsum(row["execution_seconds"] or 0 for row in attempts),
+    )
+
+
+def as_json(found: Figures) -> dict[str, Any]:
+    """The figures as JSON values; rates are null where they cannot be known."""
+    return {
+        "run": asdict(found.run),
+        "solved": found.solved,
+        "judged": found.judged,
+        "recorded": len(found.tasks),
+        "errors": found.errors,
+        "verdicts": {verdict.value: number for verdict, number in found.verdicts.items()},
+        "pass@k": {str(k): _rate(found.pass_at(k)) for k in range(1, found.samples + 1)},
+        "solve@samples": {str(n): _rate(found.solved_within(n)) for n in range(1, found.samples + 1)},
+        "prompt_tokens": found.prompt_tokens,
+        "completion_tokens": found.completion_tokens,
+        "seconds": found.seconds,
+        "generation_seconds": found.generation_seconds,
+        "execution_seconds": found.execution_seconds,
+    }
+
+
+def _rate(rate: Rate | None) -> dict[str, float] | None:
+    return None if rate is None else asdict(rate)
+
+
+def _total(values: Iterable[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pytest_mcode._types import Attempt, Completion, Execution, Sample, Status, TaskResult, Verdict
+from pytest_mcode.metrics import Rate
+from pytest_mcode.report.figures import Figures, as_json, figures
+from pytest_mcode.store import Run, Store
+
+RUN = Run(
+    id="r1",
+    benchmark="humaneval",
+    model="granite3.3:8b",
+    backend="ollama",
+    config={"samples": 2, "debug-iters": 1, "all-samples": False},
+    config_hash="0123456789ab",
+    dataset_fingerprint="f" * 64,
+    planned=5,
+    started_at="2025-01-01T00:00:00.000+00:00",
+    finished_at=None,
+    versions={},
+)
+
+
+def attempt(index: int, verdict: Verdict, *, tokens: int | None = 10) -> Attempt:
+    written = Completion("text", prompt_tokens=tokens, completion_tokens=tokens and 2 * tokens, seconds=1.5)
+    passed = verdict is Verdict.PASSED
+    executed = None if verdict is Verdict.NO_CODE else Execution(passed=passed, seconds=0.25)
+    return Attempt(index, verdict, written, "code", executed)
+
+
+def sample(index: int, *verdicts: Verdict) -> Sample:
+    return Sample(index, index, tuple(attempt(i, verdict) for i, verdict in enumerate(verdicts)))
+
+
+RESULTS = (
+    TaskResult("t/0", (sample(0, Verdict.PASSED),), 2.0),
+    TaskResult("t/1", (sample(0, Verdict.FAILED, Verdict.NO_CODE), sample(1, Verdict.PASSED)), 6.0),
+    TaskResult("t/2", (sample(0, Verdict.FAILED, Verdict.FAILED), sample(1, Verdict.FAILED, Verdict.TIMEOUT)), 8.0),
+    TaskResult("t/3", (Sample(0, 0, (Attempt(0, Verdict.ERROR, error="No server."),)),), 0.5),
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(str(tmp_path / "results.db"))
+    yield opened
+    opened.close()
+
+
+def found(store: Store, run: Run, *results: TaskResult) -> Figures:
+    store.begin(run)
+    for result in results:
+        store.put(run.id, result)
+    return figures(store, run)
+
+
+def value(rate: Rate | None) -> float | None:
+    return None if rate is None else rate.value
+
+
+def test_a_run_is_counted_by_task_sample_and_token(store: Store) -> None:
+    f = found(store, RUN, *RESULTS)
+    assert (f.samples, f.attempts, f.all_samples) == (2, 2, False)
+    assert (f.solved, f.judged, f.errors, len(f.tasks)) == (2, 3, 1, 4)
+    assert f.statuses == {Status.SOLVED: 2, Status.UNSOLVED: 1, Status.ERROR: 1}
+    assert f.verdicts == {
+        Verdict.PASSED: 2,
+        Verdict.NO_CODE: 1,
+        Verdict.FAILED: 1,
+        Verdict.TIMEOUT: 1,
+        Verdict.ERROR: 1,
+    }
+    assert (f.prompt_tokens, f.completion_tokens) == (80, 160)
+    assert (f.seconds, f.generation_seconds, f.execution_seconds) == (16.5, 12.0, 1.75)
+
+
+def test_rates_leave_errors_out(store: Store) -> None:
+    f = found(store, RUN, *RESULTS)
+    assert value(f.pass_at(1)) == pytest.approx(1 / 3)
+    assert value(f.pass_at(2)) == pytest.approx(2 / 3)
+    assert value(f.solved_within(1)) == pytest.approx(1 / 3)
+    assert value(f.solved_within(2)) == pytest.approx(2 / 3)
+    assert f.pass_at(3) is None
+    assert f.solved_within(3) is None
+
+
+def test_with_all_samples_drawn_pass_at_k_is_estimated(store: Store) -> None:
+    run = dataclasses.replace(RUN, config={**RUN.config, "all-samples": True})
+    both = TaskResult("t/0", (sample(0, Verdict.PASSED), sample(1, Verdict.FAILED, Verdict.FAILED)), 1.0)
+    assert value(found(store, run, both, RESULTS[2]).pass_at(1)) == 0.25
+
+
+def test_a_run_of_which_nothing_is_recorded_has_no_rates(store: Store) -> None:
+    f = found(store, RUN)
+    assert (f.solved, f.judged, f.errors, f.seconds) == (0, 0, 0, 0.0)
+    assert (f.pass_at(1), f.solved_within(1), f.prompt_tokens, f.completion_tokens) == (None, None, None, None)
+
+
+def test_tokens_are_those_that_the_server_told(store: Store) -> None:
+    silent = TaskResult("t/0", (Sample(0, 0, (attempt(0, Verdict.PASSED, tokens=None),)),), 1.0)
+    assert found(store, RUN, silent).prompt_tokens is None
+    told = found(store, dataclasses.replace(RUN, id="r2"), silent, RESULTS[1])
+    assert (told.prompt_tokens, told.completion_tokens) == (30, 60)
+
+
+def test_figures_are_given_to_scripts_as_json(store: Store) -> None:
+    given = as_json(found(store, RUN, *RESULTS))
+    assert json.loads(json.dumps(given)) == given
+    assert given["run"]["id"] == "r1"
+    assert given["run"]["config"] == {"samples": 2, "debug-iters": 1, "all-samples": False}
+    assert {name: given[name] for name in ("solved", "judged", "recorded", "errors")} == {
+        "solved": 2,
+        "judged": 3,
+        "recorded": 4,
+        "errors": 1,
+    }
+    assert given["verdicts"] == {"passed": 2, "no_code": 1, "failed": 1, "timeout": 1, "error": 1}
+    assert list(given["pass@k"]) == list(given["solve@samples"]) == ["1", "2"]
+    assert given["pass@k"]["1"] == {
+        "value": pytest.approx(1 / 3),
+        "low": pytest.approx(0.0615, abs=1e-4),
+        "high": pytest.approx(0.7923, abs=1e-4),
+        "n": 3,
+    }
+    assert given["solve@samples"]["2"]["value"] == pytest.approx(2 / 3)
+    assert given["completion_tokens"] == 160
+
+
+def test_what_cannot_be_known_is_null_in_json(store: Store) -> None:
+    repaired = TaskResult("t/0", (sample(0, Verdict.FAILED, Verdict.PASSED),), 1.0)
+    given = as_json(found(store, RUN, repaired))
+    assert given["pass@k"]["1"]["value"] == 0.0
+    assert given["pass@k"]["2"] is None
+    assert given["solve@samples"]["1"]["value"] == 1.0

@@ -1,0 +1,398 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_mcode import store
+from pytest_mcode._errors import StoreError
+from pytest_mcode._types import Attempt, Completion, Execution, Message, Mode, Sample, TaskResult, Verdict
+from pytest_mcode.store import Run, Store
+
+RUN = Run(
+    id="r1",
+    benchmark="humaneval",
+    model="granite3.3:8b",
+    backend="ollama",
+    config={"samples": 3, "data": None},
+    config_hash="0123456789ab",
+    dataset_fingerprint="f" * 64,
+    planned=2,
+    started_at="2025-01-01T00:00:00.000+00:00",
+    finished_at=None,
+    versions={"python": "3.12"},
+)
+WRITTEN = Completion(
+    text="Here: ```x```",
+    thinking="hm",
+    prompt=(Message("user", "Write."),),
+    prompt_tokens=10,
+    completion_tokens=20,
+    finish_reason="stop",
+    seconds=1.5,
+    tries=2,
+)
+FAILED = Execution(
+    passed=False, phase="tests", exit_code=1, stdout="out", stderr="AssertionError", seconds=0.25, mode=Mode.ISOLATED
+)
+SOLVED = TaskResult(
+    "HumanEval/0",
+    (
+        Sample(0, 40, (Attempt(0, Verdict.FAILED, WRITTEN, "x = 1", FAILED),)),
+        Sample(
+            1,
+            41,
+            (
+                Attempt(0, Verdict.NO_CODE, WRITTEN),
+                Attempt(1, Verdict.PASSED, WRITTEN, "x = 2", Execution(passed=True, seconds=0.5)),
+            ),
+        ),
+    ),
+    4.5,
+)
+NOT_JUDGED = TaskResult("HumanEval/1", (Sample(0, 40, (Attempt(0, Verdict.ERROR, error="No server."),)),), 0.5)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "results.db")
+
+
+@pytest.fixture
+def opened(path: str) -> Iterator[Store]:
+    database = Store(path)
+    database.begin(RUN)
+    yield database
+    database.close()
+
+
+def select(path: str, query: str) -> list[Any]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def refusal(path: str, **how: Any) -> str:
+    with pytest.raises(StoreError) as caught:
+        Store(path, **how)
+    return str(caught.value)
+
+
+def test_the_tables_and_columns_are_a_contract_to_which_one_may_add(opened: Store) -> None:
+    contract = {
+        "runs": "id benchmark model backend config config_hash dataset_fingerprint planned "
+        "started_at finished_at versions",
+        "results": "run_id task_id status solved_sample solved_attempt seconds error",
+        "samples": "run_id task_id sample seed status",
+        "attempts": "run_id task_id sample attempt verdict prompt completion thinking solution stdout stderr exit_code "
+        "generation_seconds execution_seconds prompt_tokens completion_tokens finish_reason error",
+    }
+    for table, columns in contract.items():
+        found = {name for _, name, *_ in select(opened.path, f"PRAGMA table_info({table})")}
+        assert set(columns.split()) - found == set()
+
+
+def test_a_result_becomes_a_row_a_task_a_sample_and_an_attempt(opened: Store) -> None:
+    opened.put("r1", SOLVED)
+    opened.put("r1", NOT_JUDGED)
+    task = "run_id, task_id, status, solved_sample, solved_attempt, seconds, error"
+    assert select(opened.path, f"SELECT {task} FROM results ORDER BY task_id") == [
+        ("r1", "HumanEval/0", "solved", 1, 1, 4.5, ""),
+        ("r1", "HumanEval/1", "error", None, None, 0.5, "No server."),
+    ]
+    assert select(
+        opened.path, "SELECT run_id, task_id, sample, seed, status FROM samples ORDER BY task_id, sample"
+    ) == [
+        ("r1", "HumanEval/0", 0, 40, "failed"),
+        ("r1", "HumanEval/0", 1, 41, "passed"),
+        ("r1", "HumanEval/1", 0, 40, "error"),
+    ]
+    order = "ORDER BY task_id, sample, attempt"
+    judged = "task_id, sample, attempt, verdict, solution, error"
+    assert select(opened.path, f"SELECT {judged} FROM attempts {order}") == [
+        ("HumanEval/0", 0, 0, "failed", "x = 1", ""),
+        ("HumanEval/0", 1, 0, "no_code", None, ""),
+        ("HumanEval/0", 1, 1, "passed", "x = 2", ""),
+        ("HumanEval/1", 0, 0, "error", None, "No server."),
+    ]
+    generated = "prompt, completion, thinking, prompt_tokens, completion_tokens, finish_reason"
+    spent = "generation_seconds, generation_tries"
+    turns = '[{"role": "user", "content": "Write."}]'
+    assert select(opened.path, f"SELECT {generated}, {spent} FROM attempts {order}") == [
+        *[(turns, "Here: ```x```", "hm", 10, 20, "stop", 1.5, 2)] * 3,
+        (None,) * 8,
+    ]
+    executed = "stdout, stderr, exit_code, execution_seconds, execution_mode"
+    assert select(opened.path, f"SELECT {executed} FROM attempts {order}") == [
+        ("out", "AssertionError", 1, 0.25, "isolated"),
+        (None,) * 5,
+        ("", "", 0, 0.5, "two-phase"),
+        (None,) * 5,
+    ]
+
+
+def test_a_task_that_could_not_be_run_at_all_is_a_row_too(opened: Store) -> None:
+    opened.put("r1", TaskResult("HumanEval/2", (), 1.0, fault="The worker died."))
+    assert select(opened.path, "SELECT status, error FROM results") == [("error", "The worker died.")]
+
+
+def test_a_task_put_again_takes_the_place_of_what_was_there(opened: Store) -> None:
+    opened.put("r1", NOT_JUDGED)
+    opened.put("r1", SOLVED)
+    opened.put("r1", dataclasses.replace(NOT_JUDGED, task_id="HumanEval/0"))
+    opened.put("r1", SOLVED)
+    opened.put("r1", SOLVED)
+    counts = "SELECT (SELECT count(*) FROM results), (SELECT count(*) FROM samples), (SELECT count(*) FROM attempts)"
+    assert select(opened.path, counts) == [(2, 3, 4)]
+    assert select(opened.path, "SELECT status FROM results ORDER BY task_id") == [("solved",), ("error",)]
+
+
+def test_the_same_task_of_two_runs_is_two_results(opened: Store) -> None:
+    opened.begin(dataclasses.replace(RUN, id="r2"))
+    opened.put("r1", SOLVED)
+    opened.put("r2", dataclasses.replace(NOT_JUDGED, task_id="HumanEval/0"))
+    opened.put("r2", dataclasses.replace(NOT_JUDGED, task_id="HumanEval/0"))
+    assert [row["status"] for row in opened.outcomes("r1")] == ["solved"]
+    assert [row["status"] for row in opened.outcomes("r2")] == ["error"]
+
+
+def test_what_was_put_is_read_back_task_by_task(opened: Store) -> None:
+    opened.put("r1", NOT_JUDGED)
+    opened.put("r1", SOLVED)
+    assert [row["task_id"] for row in opened.outcomes("r1")] == ["HumanEval/0", "HumanEval/1"]
+    places = [(row["task_id"], row["sample"], row["attempt"], row["verdict"]) for row in opened.verdicts("r1")]
+    assert places == [
+        ("HumanEval/0", 0, 0, "failed"),
+        ("HumanEval/0", 1, 0, "no_code"),
+        ("HumanEval/0", 1, 1, "passed"),
+        ("HumanEval/1", 0, 0, "error"),
+    ]
+    assert opened.outcomes("none") == []
+
+
+def test_runs_are_found_by_benchmark_and_model_the_newest_first(opened: Store) -> None:
+    later = dataclasses.replace(RUN, id="r2", started_at="2025-01-02T00:00:00.000+00:00")
+    other = dataclasses.replace(RUN, id="r3", benchmark="mbpp", model="qwen")
+    opened.begin(later)
+    opened.begin(other)
+    assert [run.id for run in opened.runs()] == ["r2", "r1", "r3"]
+    assert opened.runs(benchmark="humaneval") == [later, RUN]
+    assert opened.runs(model="qwen") == [other]
+    assert opened.runs(benchmark="mbpp", model="granite3.3:8b") == []
+
+
+def test_a_run_is_finished_when_it_says_so(opened: Store) -> None:
+    assert opened.runs()[0].finished_at is None
+    opened.finish("r1")
+    finished = opened.runs()[0].finished_at
+    assert finished is not None
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", finished)
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("null \x00 inside", "null \x00 inside"),
+        ("lone \ud800 surrogate", "lone \\ud800 surrogate"),
+        ("\x1b[31mü\u2028\U0001f600", "\x1b[31mü\u2028\U0001f600"),
+    ],
+)
+def test_whatever_a_model_writes_can_be_stored(opened: Store, text: str, stored: str) -> None:
+    completion = Completion(text, thinking=text, prompt=(Message("user", text),), finish_reason=text)
+    execution = Execution(passed=False, stdout=text, stderr=text)
+    attempt = Attempt(0, Verdict.ERROR, completion, text, execution, error=text)
+    opened.put("r1", TaskResult("t", (Sample(0, 0, (attempt,)),), 0.0))
+    columns = "completion, thinking, solution, stdout, stderr, finish_reason, error"
+    assert select(opened.path, f"SELECT {columns} FROM attempts") == [(stored,) * 7]
+    assert select(opened.path, "SELECT error FROM results") == [(stored,)]
+
+
+def test_a_task_id_and_a_model_may_hold_what_no_database_takes(opened: Store) -> None:
+    opened.begin(dataclasses.replace(RUN, id="r2", model="m\udc80", config={"model": "m\udc80"}))
+    for _ in range(2):
+        opened.put("r2", dataclasses.replace(SOLVED, task_id="t\udc80"))
+    assert [row["task_id"] for row in opened.outcomes("r2")] == ["t\\udc80"]
+    assert opened.runs(model="m\\udc80")[0].config == {"model": "m\udc80"}
+
+
+def test_a_result_belongs_to_a_run(opened: Store) -> None:
+    with pytest.raises(StoreError, match=r"cannot be used \(FOREIGN KEY constraint failed\)"):
+        opened.put("none", SOLVED)
+    assert select(opened.path, "SELECT * FROM attempts") == []
+
+
+def test_a_task_is_stored_whole_or_not_at_all(opened: Store) -> None:
+    twice = Sample(0, 0, (Attempt(0, Verdict.FAILED), Attempt(0, Verdict.FAILED)))
+    opened.put("r1", SOLVED)
+    with pytest.raises(StoreError, match="UNIQUE constraint failed"):
+        opened.put("r1", TaskResult("HumanEval/0", (twice,), 0.0))
+    assert len(opened.verdicts("r1")) == 3
+
+
+def test_readers_do_not_wait_for_a_writer(opened: Store) -> None:
+    assert select(opened.path, "PRAGMA journal_mode") == [("wal",)]
+    with closing(sqlite3.connect(opened.path, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("DELETE FROM runs")
+        reader = store.existing(opened.path)
+        assert reader.runs() == [RUN]
+        reader.close()
+
+
+def test_a_database_is_made_where_it_is_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    Store("~/a/b/what? 100%#.db").close()
+    assert (tmp_path / "a" / "b" / "what? 100%#.db").is_file()
+
+
+def test_several_processes_may_make_it_at_once(path: str) -> None:
+    script = "import sys; from pytest_mcode.store import Store; Store(sys.argv[1]).close()"
+    processes = [subprocess.Popen([sys.executable, "-c", script, path]) for _ in range(3)]
+    assert [process.wait(20) for process in processes] == [0, 0, 0]
+    assert select(path, "SELECT * FROM schema") == [(1,)]
+
+
+def test_a_database_that_must_be_there_and_is_not_is_told(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.db", tmp_path):
+        with pytest.raises(StoreError) as caught:
+            store.existing(str(path))
+        assert str(caught.value) == (
+            f"There is no results database {path}: run 'mcode bench' first, or name one with --db."
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\x00" + b"\xff" * 4096])
+def test_a_damaged_file_is_told_and_left_alone(path: str, content: bytes) -> None:
+    Path(path).write_bytes(content)
+    assert refusal(path) == (
+        f"The results database {path} cannot be used (file is not a database): name another file with --db."
+    )
+    assert Path(path).read_bytes() == content
+
+
+def test_a_directory_is_told(tmp_path: Path) -> None:
+    assert refusal(str(tmp_path)) == (
+        f"The results database {tmp_path} cannot be used (unable to open database file): name another file with --db."
+    )
+
+
+def test_a_place_where_nothing_can_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "results.db", tmp_path / "file" / "deeper" / "results.db"):
+        assert refusal(str(path)).startswith(f"The results database {path} cannot be used (")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="platform: root may write everywhere")
+def test_a_directory_that_may_not_be_written_is_told(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    assert "cannot be used (unable to open database file)" in refusal(str(tmp_path / "results.db"))
+    tmp_path.chmod(0o700)
+
+
+def test_somebody_else_s_database_is_told_and_left_alone(path: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE bookmarks (url TEXT)")
+    before = Path(path).read_bytes()
+    assert refusal(path) == f"{path} is a database, but not one of mCode's: name another file with --db."
+    assert Path(path).read_bytes() == before
+
+
+ONE = (("ALTER TABLE attempts ADD COLUMN judge TEXT", "UPDATE attempts SET judge = 'old'"),)
+TWO = (*ONE, ("ALTER TABLE runs ADD COLUMN name TEXT", "CREATE INDEX runs_by_name ON runs (name)"))
+
+
+def test_an_older_database_is_brought_up_to_date_and_keeps_what_it_holds(opened: Store) -> None:
+    opened.put("r1", SOLVED)
+    Store(opened.path, migrations=ONE).close()
+    assert select(opened.path, "SELECT version FROM schema") == [(2,)]
+    Store(opened.path, migrations=TWO).close()
+    Store(opened.path, migrations=TWO).close()
+    assert select(opened.path, "SELECT version FROM schema") == [(3,)]
+    assert select(opened.path, "SELECT solution, judge FROM attempts") == [
+        ("x = 1", "old"),
+        (None, "old"),
+        ("x = 2", "old"),
+    ]
+    assert select(opened.path, "SELECT id, name FROM runs") == [("r1", None)]
+
+
+def test_an_older_database_is_brought_over_several_versions_at_once(opened: Store) -> None:
+    with closing(sqlite3.connect(opened.path)) as connection:
+        connection.execute("DROP TABLE samples")
+        connection.commit()
+    Store(opened.path, migrations=TWO).close()
+    assert select(opened.path, "SELECT version FROM schema") == [(3,)]
+    assert select(opened.path, "SELECT * FROM samples") == []
+
+
+def test_a_new_database_is_of_the_newest_version(path: str) -> None:
+    Store(path, migrations=TWO).close()
+    assert select(path, "SELECT version FROM schema") == [(3,)]
+
+
+def test_a_change_that_fails_halfway_leaves_the_database_as_it_was(opened: Store) -> None:
+    broken = (*ONE, ("ALTER TABLE runs ADD COLUMN name TEXT", "ALTER TABLE none ADD COLUMN x TEXT"))
+    assert "cannot be used (no such table: none)" in refusal(opened.path, migrations=broken)
+    assert select(opened.path, "SELECT version FROM schema") == [(1,)]
+    assert "judge" not in [name for _, name, *_ in select(opened.path, "PRAGMA table_info(attempts)")]
+    assert opened.runs() == [RUN]
+
+
+def test_a_newer_database_is_refused_in_one_sentence(opened: Store) -> None:
+    Store(opened.path, migrations=TWO).close()
+    assert refusal(opened.path) == (
+        f"The results database {opened.path} was written by a newer mCode (schema 3, this one knows 1): "
+        f"update pytest-mcode, or name another file with --db."
+    )
+
+
+WRITER = """
+import itertools, sys
+from pytest_mcode._types import Attempt, Sample, TaskResult, Verdict
+from pytest_mcode.store import Store
+store = Store(sys.argv[1])
+attempts = tuple(Attempt(index, Verdict.FAILED, solution="x" * 5000) for index in range(4))
+samples = tuple(Sample(index, index, attempts) for index in range(5))
+for number in itertools.count():
+    store.put("r1", TaskResult(f"t/{number}", samples, 0.0))
+    print(number, flush=True)
+"""
+
+
+def test_a_writer_that_is_killed_leaves_every_task_it_told_of_and_only_whole_ones(opened: Store) -> None:
+    command = [sys.executable, "-c", WRITER, opened.path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        told = [writer.stdout.readline() for _ in range(20)]
+        time.sleep(0.003)
+        writer.send_signal(signal.SIGKILL)
+        told += writer.stdout.readlines()
+    last = int(told[-1])
+    results = select(opened.path, "SELECT task_id FROM results")
+    assert {f"t/{number}" for number in range(last + 1)} <= {task_id for (task_id,) in results}
+    assert len(results) <= last + 2
+    whole = "SELECT task_id, count(DISTINCT sample), count(*) FROM attempts GROUP BY task_id"
+    assert sorted(select(opened.path, whole)) == sorted((task_id, 5, 20) for (task_id,) in results)
+    samples = "SELECT task_id, count(*) FROM samples GROUP BY task_id"
+    assert sorted(select(opened.path, samples)) == sorted((task_id, 5) for (task_id,) in results)
+    opened.put("r1", SOLVED)
+
+
+def test_a_thousand_tasks_are_stored(opened: Store) -> None:
+    started = time.perf_counter()
+    for number in range(1000):
+        opened.put("r1", dataclasses.replace(SOLVED, task_id=f"t/{number}"))
+    seconds = time.perf_counter() - started
+    print(f"{seconds:.3f} ms a task")  # noqa: T201 - for whoever asks with -rP
+    assert len(opened.outcomes("r1")) == 1000
