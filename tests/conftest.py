@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+#: Names an image for the docker sandbox; without it, any image among those present locally will do that looks right.
+IMAGE_VARIABLE = "MCODE_TEST_IMAGE"
+SUITABLE = re.compile(r"mcode-sandbox:|(.*/)?python:3(\.([89]|\d\d)\b|-|$)")
+
+
+@pytest.fixture(scope="session")
+def docker_image() -> str:
+    """The tag of a local image with Python, behind an engine that answers; a skip for want of one fails under CI."""
+    import docker
+
+    try:
+        client = docker.from_env(version="auto", timeout=10)
+    except docker.errors.DockerException as error:
+        pytest.skip(f"no container engine answers ({error})")
+    try:
+        present = sorted(tag for image in client.images.list() for tag in image.tags)
+    finally:
+        client.close()
+    wanted = os.environ.get(IMAGE_VARIABLE)
+    if wanted:
+        if wanted not in present:
+            pytest.fail(f"{IMAGE_VARIABLE} names {wanted}, which is not among the local images: {present}")
+        return wanted
+    found = [tag for tag in present if SUITABLE.match(tag)]
+    if not found:
+        pytest.skip("no local image with Python: build one with .ci/image, or pull python:3-slim")
+    return found[0]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The directory of published data sets, which is no part of the project."""
+    data = Path(__file__).parents[2] / "shared" / "data"
+    if not data.is_dir():
+        pytest.skip("data: no ../shared/data beside the checkout")
+    return data
