@@ -8,12 +8,14 @@ import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
+#: What binds a name to more than a value.
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
 #: How many characters a search may parse, one text over and over: bounds its time, far above what answers need.
 SEARCHED = 200_000
 
 _FILENAME = "<solution>"
 _BUILTINS = frozenset(dir(builtins))
-Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _STATEMENT = re.compile(r"(?![\s#)\]}]|(?:else|elif|except|finally)\b).")
 _FUTURE = re.compile(r"^from __future__ import .*\n?", re.MULTILINE)
 
