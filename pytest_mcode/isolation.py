@@ -11,27 +11,29 @@ import builtins
 import functools
 import symtable
 
+from pytest_mcode._source import parsed
 from pytest_mcode._types import Isolation
 
 
 @functools.lru_cache(maxsize=4096)  # every attempt at a task asks again
 def isolation(tests: str, reference: str) -> Isolation | None:
     """How tests can be kept apart from solutions like ``reference``; None where they cannot, or it cannot be told."""
-    try:
-        wanted, tree, defined = _free_names(tests), ast.parse(tests), ast.parse(reference).body
-    except (SyntaxError, ValueError, RecursionError):
+    (tree, _), (defined, _) = parsed(tests), parsed(reference)
+    if tree is None or defined is None:
         return None
-    imports = [node for node in defined if isinstance(node, ast.Import | ast.ImportFrom)]
-    functions = {node.name for node in defined if isinstance(node, ast.FunctionDef)}
+    imports = [node for node in defined.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    functions = {node.name for node in defined.body if isinstance(node, ast.FunctionDef)}
+    wanted = _free_names(tests)
     calls = wanted & functions
-    if not calls or wanted - functions - _imported(imports) or _looked_into(tree, calls):
+    others = wanted - functions - _imported(imports) - set(dir(builtins))
+    if not calls or others or _looked_into(tree, calls):
         return None
     return Isolation(tuple(sorted(calls)), "\n".join(map(ast.unparse, imports)), reference)
 
 
 def _free_names(source: str) -> set[str]:
-    """Names that a module uses and neither defines nor finds among the builtins."""
-    module = symtable.symtable(source, "<tests>", "exec")
+    """Names that a module uses and does not define; builtins are among them."""
+    module = symtable.symtable(source, "<solution>", "exec")
     bound = {s.get_name() for s in module.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}
     used = {s.get_name() for s in module.get_symbols() if s.is_referenced()}
     tables = module.get_children()
@@ -40,7 +42,7 @@ def _free_names(source: str) -> set[str]:
         used |= {s.get_name() for s in table.get_symbols() if s.is_global() and s.is_referenced()}
         bound |= {s.get_name() for s in table.get_symbols() if s.is_declared_global() and s.is_assigned()}
         tables += table.get_children()
-    return used - bound - set(dir(builtins))
+    return used - bound
 
 
 def _imported(imports: list[ast.Import | ast.ImportFrom]) -> set[str]:

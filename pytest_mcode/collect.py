@@ -1,0 +1,208 @@
+"""From benchmark names to pytest items: where the modules are, which tasks become items, and what they are called."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_mcode import options
+from pytest_mcode._benchmark import Benchmark, TaskSet
+from pytest_mcode._errors import DataError, UsageError
+from pytest_mcode._parse import nearest
+from pytest_mcode._types import Task
+from pytest_mcode.options import Settings
+
+MARK = "mcode"
+_PACKAGE = Path(__file__).parent
+#: A wheel carries benchmarks/ inside the package; a checkout has it beside the package.
+HOME = next((place for place in (_PACKAGE / "benchmarks", _PACKAGE.parent / "benchmarks") if place.is_dir()), _PACKAGE)
+
+
+def packaged() -> dict[str, Path]:
+    """The module of each benchmark that mCode brings, by the benchmark's name."""
+    return {path.stem.removeprefix("test_").replace("_", "-"): path for path in sorted(HOME.glob("test_*.py"))}
+
+
+def inject(config: pytest.Config, args: list[str]) -> None:
+    """Make ``--mcode-bench=NAME`` collect what the path of its module would, but leave the rootdir where it is.
+
+    Paths on the command line win: then the names only choose among what is found there.
+
+    Raises:
+        UsageError: There is no such benchmark.
+    """
+    flags = config.known_args_namespace
+    _paste_back(flags.file_or_dir, args, config.invocation_params.dir)
+    if flags.file_or_dir:
+        return
+    known = packaged()
+    names = options.benchmarks(config, vars(flags))
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"There is no benchmark {name!r}{nearest(name, known)}; there are {', '.join(known)}. "
+                f"For one of your own, name its file too."
+            )
+    paths = [str(known[name]) for name in names]
+    args[:0] = paths  # in front: at the end an option with an optional value, such as --debug, would take them
+    flags.file_or_dir.extend(paths)
+
+
+def _paste_back(paths: list[str], args: list[str], here: Path) -> None:
+    """Understand the ids that a run prints (benchmarks/test_mbpp.py::…) from any directory."""
+    for number, path in enumerate(paths):
+        head, separator, tail = path.partition("::")
+        module = HOME / Path(head).name
+        if head.startswith("benchmarks/") and module.is_file() and not (here / head).exists():
+            paths[number] = args[args.index(path)] = f"{module}{separator}{tail}"
+
+
+def prepare(settings: Settings, cache: Path) -> dict[str, TaskSet]:
+    """Load and cache the tasks of packaged benchmarks, so that no worker has to, and a fault is told at once.
+
+    Raises:
+        DataError: A data set cannot be had.
+    """
+    known = packaged()
+    prepared = {}
+    for name in settings.bench:
+        if name in known:
+            found = next(b for b in _benchmarks(known[name]) if b.name == name)
+            prepared[name] = found.tasks.open(settings, cache)
+    return prepared
+
+
+def _benchmarks(module: Path) -> Iterator[Benchmark]:
+    spec = importlib.util.spec_from_file_location(f"_mcode_{module.stem}", module)
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    for value in vars(loaded).values():
+        found = declared(value)
+        if found is not None:
+            yield found
+
+
+def declared(function: object) -> Benchmark | None:
+    """The benchmark that a test function was made by ``@benchmark``, if it was."""
+    marks = getattr(function, "pytestmark", ()) if callable(function) else ()
+    return next((mark.args[0] for mark in marks if mark.name == MARK), None)
+
+
+@dataclass(frozen=True)
+class TaskRef:
+    """A task's place in its benchmark: what an item is parametrized with."""
+
+    benchmark: Benchmark
+    tasks: TaskSet
+    index: int
+
+    @property
+    def id(self) -> str:
+        """The task's id."""
+        return self.tasks.ids[self.index]
+
+    def load(self) -> Task:
+        """Make the task.
+
+        Raises:
+            DataError: Its row is not of the expected form.
+        """
+        return self.tasks.task(self.index)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What a run is about to do on one benchmark. ``tasks`` maps each item's node id to its task id."""
+
+    benchmark: str
+    fingerprint: str
+    origin: str
+    tasks: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that was collected, a `Planned` for each benchmark."""
+
+    benchmarks: tuple[Planned, ...]
+
+    def find(self, nodeid: str) -> tuple[str, str] | None:
+        """Benchmark and task id of an item; None for somebody else's test."""
+        return next(((p.benchmark, p.tasks[nodeid]) for p in self.benchmarks if nodeid in p.tasks), None)
+
+    def write(self, path: Path) -> None:
+        """Leave the plan for the controller; every worker collects the same, so any of them may."""
+        whole = path.with_suffix(f".{id(self)}")
+        whole.write_text(json.dumps(asdict(self)))
+        whole.replace(path)
+
+    @staticmethod
+    def read(path: Path) -> Plan:
+        """Read a plan that a worker left."""
+        return Plan(tuple(Planned(**raw) for raw in json.loads(path.read_text())["benchmarks"]))
+
+
+class Collection:
+    """Makes items of the tasks of the chosen benchmarks, on every process that collects."""
+
+    def __init__(self, settings: Settings, cache: Path) -> None:
+        self._settings, self._cache = settings, cache
+        self._sets: dict[str, TaskSet] = {}
+
+    def pytest_pycollect_makemodule(self, module_path: Path, parent: Any) -> pytest.Module | None:
+        """Name packaged modules benchmarks/…, wherever they are installed."""
+        if module_path.parent != HOME:
+            return None
+        return pytest.Module.from_parent(parent, path=module_path, nodeid=f"benchmarks/{module_path.name}")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makeitem(self, obj: object) -> list[pytest.Item] | None:
+        """Leave out benchmarks that were not named."""
+        found = declared(obj)
+        return [] if found is not None and found.name not in self._settings.bench else None
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Parametrize a benchmark's function with its tasks: limit first, then the shard."""
+        mark = metafunc.definition.get_closest_marker(MARK)
+        if mark is None:
+            return
+        found: Benchmark = mark.args[0]
+        try:
+            tasks = found.tasks.open(self._settings, self._cache)
+        except DataError as error:
+            raise pytest.Collector.CollectError(str(error)) from error
+        chosen = range(len(tasks.ids))[: self._settings.limit]
+        chosen = chosen[self._settings.shard_index or 0 :: self._settings.shard_count]
+        refs = [TaskRef(found, tasks, index) for index in chosen]
+        metafunc.parametrize("task", refs, ids=[ref.id for ref in refs], indirect=True)
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Keep a project's own warning filters out of the benchmarks: they would turn into verdicts."""
+        for item in items:
+            if item.get_closest_marker(MARK) is not None:
+                item.add_marker(pytest.mark.filterwarnings("ignore"))
+
+
+def plan(items: list[pytest.Item]) -> Plan:
+    """What these items are about to do."""
+    found: dict[str, tuple[TaskSet, dict[str, str]]] = {}
+    for item in items:
+        ref = reference(item)
+        if ref is not None:
+            found.setdefault(ref.benchmark.name, (ref.tasks, {}))[1][item.nodeid] = ref.id
+    return Plan(tuple(Planned(name, s.fingerprint, s.origin, tasks) for name, (s, tasks) in found.items()))
+
+
+def reference(item: pytest.Item) -> TaskRef | None:
+    """The task of an item; None for somebody else's test."""
+    callspec = getattr(item, "callspec", None)
+    ref = callspec.params.get("task") if callspec is not None else None
+    return ref if isinstance(ref, TaskRef) else None

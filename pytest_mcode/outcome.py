@@ -1,0 +1,149 @@
+"""From results to what pytest says: reports on every process; rows, exit status and summary on the controller."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from pytest_mcode import _wire
+from pytest_mcode._errors import InfrastructureError, StoreError
+from pytest_mcode._types import Status, TaskResult
+from pytest_mcode.collect import Plan, Planned, plan, reference
+from pytest_mcode.fixtures import RESULT, Unsolved
+
+
+class Results(Protocol):
+    """What the recorder needs of a store."""
+
+    def put(self, run_id: str, result: TaskResult) -> None:
+        """Record a finished task."""
+        ...
+
+    def finish(self, run_id: str) -> None:
+        """Record that nothing of the run is left to do."""
+        ...
+
+
+class Reporting:
+    """On every process: gives a task's report its meaning, and its result to carry to the controller."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+        """An unsolved task fails in one line; whatever else went wrong is an error to every reader of reports."""
+        report = yield
+        if reference(item) is None or call.when != "call":
+            return report
+        result = item.stash.get(RESULT, None)
+        if result is not None:
+            del item.stash[RESULT]  # pytest keeps items to the end: a run's texts must not pile up
+            report.mcode = _wire.dump(result)
+        if call.excinfo is None:
+            return report
+        if isinstance(call.excinfo.value, Unsolved):
+            report.mcode_unsolved = True
+            report.longrepr = str(call.excinfo.value)
+        elif not isinstance(call.excinfo.value, pytest.skip.Exception):
+            report.when = "setup"  # an error, not a failure, for the terminal, JUnit and JSON alike
+            if isinstance(call.excinfo.value, InfrastructureError):
+                report.longrepr = str(call.excinfo.value)
+        return report
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, Any] | None:
+        """``u`` for an unsolved task; all else is pytest's own."""
+        if getattr(report, "mcode_unsolved", False):
+            return "unsolved", "u", ("UNSOLVED", {"yellow": True})
+        return None
+
+
+class Recorder:
+    """On the controller: a row for each task as it ends, and the exit status at the end.
+
+    Args:
+        store: Where rows go.
+        begin: Records the start of a run on one benchmark and returns the run's id.
+    """
+
+    def __init__(self, store: Results, begin: Callable[[Planned], str]) -> None:
+        self._store, self._begin = store, begin
+        self._plan = Plan(())
+        self._left: dict[str, set[str]] = {}
+        self.runs: Mapping[str, str] = {}
+        self.counts: Counter[Status] = Counter()
+
+    @property
+    def planned(self) -> int:
+        """How many tasks this session is to judge."""
+        return sum(len(p.tasks) for p in self._plan.benchmarks)
+
+    def adopt(self, found: Plan) -> None:
+        """Take a plan, and begin a run for each of its benchmarks."""
+        self._plan = found
+        self._left = {p.benchmark: set(p.tasks.values()) for p in found.benchmarks}
+        with _ending_the_run():
+            self.runs = {p.benchmark: self._begin(p) for p in found.benchmarks}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Without xdist the controller collects itself."""
+        if session.items and not session.config.option.collectonly:
+            self.adopt(plan(session.items))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Commit a task's rows before anything tells of it, and let go of its texts."""
+        place = self._plan.find(report.nodeid)
+        if place is None:
+            return
+        benchmark, task_id = place
+        carried = report.__dict__.pop("mcode", None)
+        if carried is not None:
+            self._put(benchmark, _wire.load(carried))
+        elif report.failed and task_id in self._left[benchmark]:
+            fault = " ".join(report.longreprtext.strip().splitlines()[-1:]) or "the test did not end"
+            self._put(benchmark, TaskResult(task_id, (), report.duration, fault=fault))
+
+    def _put(self, benchmark: str, result: TaskResult) -> None:
+        left = self._left[benchmark]
+        with _ending_the_run():
+            self._store.put(self.runs[benchmark], result)
+            left.discard(result.task_id)
+            if not left:
+                self._store.finish(self.runs[benchmark])
+        self.counts[result.status] += 1
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """An unsolved task is data: the status is 0 if every task was judged, and other tests did not fail."""
+        stopped = session.shouldfail or session.shouldstop
+        only_unsolved = session.testsfailed == self.counts[Status.UNSOLVED]
+        if session.exitstatus == pytest.ExitCode.TESTS_FAILED and only_unsolved and not stopped:
+            session.exitstatus = pytest.ExitCode.OK
+        if session.exitstatus == pytest.ExitCode.OK and any(self._left.values()):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@contextmanager
+def _ending_the_run() -> Iterator[None]:
+    """A database that can no longer be written ends the run: what is not recorded must not be spent."""
+    try:
+        yield
+    except StoreError as error:
+        pytest.exit(str(error), returncode=pytest.ExitCode.INTERRUPTED)
+
+
+class WorkerPlan:
+    """On an xdist worker: leaves the plan for the controller, which collects nothing itself."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Write before xdist tells the controller that this worker has collected."""
+        if not self._path.exists():
+            plan(session.items).write(self._path)

@@ -1,0 +1,78 @@
+"""How one task is solved: the page to read first.
+
+    Task -> Prompt -> Completion -> solution -> Program -> Execution -> Verdict -> Attempt -> Sample -> TaskResult
+
+`solve` draws the samples of a task. For each, the solver generates and hands every completion to `judge`, which
+extracts, executes and judges it; until an attempt passes or the debug iterations are spent.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from pytest_mcode._benchmark import Benchmark
+from pytest_mcode._errors import SandboxError
+from pytest_mcode._types import (
+    Attempt,
+    Completion,
+    Execution,
+    Judgement,
+    Sample,
+    Sandbox,
+    Solver,
+    Task,
+    TaskResult,
+    Verdict,
+)
+from pytest_mcode.extract import extract
+from pytest_mcode.options import Settings
+from pytest_mcode.prompts import RECIPES, feedback
+
+
+async def solve(task: Task, benchmark: Benchmark, solver: Solver, sandbox: Sandbox, settings: Settings) -> TaskResult:
+    """Draw samples of one task until one passes, or all of them with ``--mcode-all-samples``."""
+    started = time.perf_counter()
+    prompt = RECIPES[settings.recipe](task)
+    judging = partial(judge, task, benchmark, sandbox, settings)
+    samples: list[Sample] = []
+    for index in range(settings.samples):
+        seed = settings.seed + index
+        attempts = await solver.sample(task, prompt, judging, seed=seed)
+        samples.append(Sample(index, seed, attempts))
+        if is_last(samples[-1], settings):
+            break
+    return TaskResult(task.id, tuple(samples), time.perf_counter() - started)
+
+
+def is_last(sample: Sample, settings: Settings) -> bool:
+    """Whether no further sample is wanted: one passed, or the task met a fault and must run again anyway."""
+    return sample.status is Verdict.ERROR or (sample.status is Verdict.PASSED and not settings.all_samples)
+
+
+async def judge(
+    task: Task, benchmark: Benchmark, sandbox: Sandbox, settings: Settings, index: int, completion: Completion
+) -> Judgement:
+    """Extract, execute and judge one completion. A fault of the sandbox is verdict ``error``."""
+    solution = extract(completion.text, entry_point=task.entry_point, preamble=task.preamble)
+    execution = None
+    if solution is not None:
+        program = benchmark.program(task, solution)
+        try:
+            execution = await sandbox.run(program, timeout=settings.timeout)
+        except SandboxError as error:
+            return Judgement(Attempt(index, Verdict.ERROR, completion, solution, error=str(error)), feedback="")
+    verdict = verdict_of(completion, execution)
+    told = feedback(settings.feedback, verdict, execution, settings.timeout)
+    return Judgement(Attempt(index, verdict, completion, solution, execution), told)
+
+
+def verdict_of(completion: Completion, execution: Execution | None) -> Verdict:
+    """What an execution means; None is that there was no code. Code that passes passes, even if it was cut."""
+    if execution is not None and execution.passed:
+        return Verdict.PASSED
+    if completion.finish_reason == "length":
+        return Verdict.TRUNCATED
+    if execution is None:
+        return Verdict.NO_CODE
+    return Verdict.TIMEOUT if execution.timed_out else Verdict.FAILED
