@@ -17,6 +17,8 @@ from pytest_mcode._errors import SandboxError
 from pytest_mcode._types import Execution, Program
 from pytest_mcode.sandboxes.docker import DockerHome
 from pytest_mcode.sandboxes.judging import Judging
+from pytest_mcode.sandboxes.leftovers import labels
+from pytest_mcode.sandboxes.levels import Level, bubblewrap, plain, unshared, works
 from pytest_mcode.sandboxes.pool import Home, Pool
 from pytest_mcode.sandboxes.process import ProcessHome
 
@@ -48,13 +50,29 @@ class Bench:
         self._runner.close()
 
 
-@pytest.fixture(scope="module", params=["process", "docker"])
-def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    if request.param == "docker":
+HOMES = ("bubblewrap", "unshare", "plain", "docker")
+
+
+def make_home(name: str, request: pytest.FixtureRequest) -> Callable[[], Home]:
+    """How to open the home of that name; a skip where this machine cannot have it."""
+    if name == "docker":
         image: str = request.getfixturevalue("docker_image")
-        opened = Bench(lambda: DockerHome(image))
-    else:
-        opened = Bench(ProcessHome)
+        return lambda: DockerHome(image)
+    level = level_of(name)
+    if level is None:
+        pytest.skip(f"{name} does not work on this machine")
+    return lambda: ProcessHome(level)
+
+
+def level_of(name: str) -> Level | None:
+    """The level of that name, if it works on this machine."""
+    found = (level for level in (*bubblewrap(), *unshared(), plain()) if level.name == name and works(level))
+    return next(found, None)
+
+
+@pytest.fixture(scope="module", params=HOMES)
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    opened = Bench(make_home(request.param, request))
     yield opened
     opened.close()
 
@@ -277,51 +295,61 @@ def descendants() -> set[int]:
     return {int(pid) for pid, parent, command in rows if int(parent) == os.getpid() and command != "ps"}
 
 
+def descendants_of_init() -> set[str]:
+    """Supervisors and their programs whose harness is gone: those of this test's interpreter that init has adopted."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    rows = (line.split(maxsplit=2) for line in listed.stdout.splitlines())
+    return {pid for pid, parent, command in rows if parent == "1" and "import builtins, json, os" in command}
+
+
 HARNESS = """
 import asyncio, sys
 from pytest_mcode._types import Program
 from pytest_mcode.sandboxes.judging import Judging
 from pytest_mcode.sandboxes.pool import Pool
-from pytest_mcode.sandboxes.{module} import {home}
+from pytest_mcode.sandboxes.docker import DockerHome
+from pytest_mcode.sandboxes.process import ProcessHome
+from tests.test_sandboxes import level_of
 
 async def main():
-    pool = Judging(Pool({home}({image}), size=1))
+    pool = Judging(Pool({home}, size=1))
     await pool.check()
     print("started", flush=True)
-    await pool.run(Program("while True: pass  # {mark}", ""), timeout=60)
+    await pool.run(Program("while True: pass", ""), timeout=60)
 
 asyncio.run(main())
 """
 
 
-def harness(home: str, image: str, mark: str) -> subprocess.Popen[str]:
+def harness(home: str) -> subprocess.Popen[str]:
     """A harness of its own, with a program under way that never ends."""
-    module = "docker" if home == "DockerHome" else "process"
-    script = HARNESS.format(module=module, home=home, image=image, mark=mark)
+    script = HARNESS.format(home=home)
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "started\n"
     return process
 
 
-def test_programs_end_when_the_harness_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("level", ["bubblewrap", "unshare", "plain"])
+def test_programs_end_when_the_harness_is_killed(level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    process = harness("ProcessHome", "", "killed")
+    before = descendants_of_init()
+    process = harness(f"ProcessHome(level_of({level!r}))")
     time.sleep(0.3)
-    assert len(list(tmp_path.iterdir())) == 1
     process.kill()
     process.communicate()
     deadline = time.monotonic() + 5
-    while list(tmp_path.iterdir()) and time.monotonic() < deadline:
+    while (list(tmp_path.iterdir()) or descendants_of_init() - before) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert list(tmp_path.iterdir()) == []
+    assert descendants_of_init() <= before
 
 
 def test_containers_end_when_the_harness_is_killed(docker_image: str) -> None:
     import docker
 
     client = docker.from_env()
-    process = harness("DockerHome", repr(docker_image), "killed")
+    process = harness(f"DockerHome({docker_image!r})")
     mine: dict[str, str | list[str] | bool] = {"label": [f"mcode.pid={process.pid}"]}
     assert len(client.containers.list(filters=mine)) == 1
     process.kill()
@@ -331,6 +359,26 @@ def test_containers_end_when_the_harness_is_killed(docker_image: str) -> None:
         time.sleep(0.05)
     assert client.api.containers(all=True, filters=mine) == []
     client.close()
+
+
+def test_a_container_of_a_harness_that_is_gone_is_swept_at_the_next_start(docker_image: str) -> None:
+    import docker
+
+    client = docker.from_env()
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left = {**labels(), "mcode.pid": str(gone.pid)}
+    sleeping = ["python3", "-c", "import time; time.sleep(60)"]
+    orphan = client.containers.run(docker_image, sleeping, detach=True, network_mode="none", labels=left)
+    kept = client.containers.run(docker_image, sleeping, detach=True, network_mode="none", labels=labels())
+    try:
+        DockerHome(docker_image)
+        present = {container.id for container in client.containers.list(all=True, sparse=True)}
+        assert orphan.id not in present
+        assert kept.id in present
+    finally:
+        kept.remove(force=True)
+        client.close()
 
 
 def test_a_container_that_is_killed_under_a_program_costs_no_verdict(docker_image: str) -> None:
@@ -395,4 +443,4 @@ def test_an_image_without_python_is_told(tmp_path: Path) -> None:
 
 def test_a_python_that_is_too_old_or_broken_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    assert refused(ProcessHome).startswith("The sandbox's Python did not start (")
+    assert refused(lambda: ProcessHome(plain())).startswith("The sandbox's Python did not start (")

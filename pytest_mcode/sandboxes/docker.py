@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from pytest_mcode._errors import SandboxError
+from pytest_mcode.sandboxes.leftovers import labels, sweep
+from pytest_mcode.sandboxes.levels import PLACES
 from pytest_mcode.sandboxes.process import resource_limits
-from pytest_mcode.sandboxes.sending import ARGUMENTS
+from pytest_mcode.sandboxes.sending import ARGUMENTS, Place
 
-LABEL = "mcode.sandbox"
 MEMORY = 1 << 29
 PROCESSES = 64
 #: Bytes of a header that the engine puts before each piece of the attached streams.
@@ -35,6 +35,7 @@ class DockerHome:
         "a container without network or capabilities beyond changing and ending the programs' own users, "
         "read-only, with memory, process and file limits"
     )
+    place = Place(alone=True, writable=PLACES, many_uids=True)
 
     def __init__(self, image: str) -> None:
         import docker
@@ -42,8 +43,8 @@ class DockerHome:
         self._image = image
         try:
             self._client = docker.from_env(timeout=30)
-            self._client.ping()
-        except docker.errors.DockerException as error:
+            sweep(self._client)
+        except (docker.errors.DockerException, OSError) as error:
             raise SandboxError(
                 f"No Docker engine answers ({reason(error)}): start Docker, or use --mcode-sandbox=process, "
                 f"which does not isolate what it runs."
@@ -125,16 +126,6 @@ class DockerHome:
 def reason(error: Exception) -> str:
     """An error of the engine in one line."""
     return " ".join(str(getattr(error, "explanation", None) or error).split())[:300]
-
-
-def labels() -> dict[str, str]:
-    """Whose a container is, so that leftovers can be told from what is in use."""
-    return {
-        LABEL: "1",
-        "mcode.host": socket.gethostname(),
-        "mcode.pid": str(os.getpid()),
-        "mcode.created": str(int(time.time())),
-    }
 
 
 class DockerLink:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from pytest_mcode._errors import SandboxError
 from pytest_mcode._types import Execution, Mode, Program
 from pytest_mcode.sandboxes.judging import PATIENCE, TRIVIAL
+from pytest_mcode.sandboxes.sending import Place
 from pytest_mcode.sandboxes.worker import Link, SandboxDiedError, Worker
 
 Result = TypeVar("Result")
@@ -25,6 +26,11 @@ class Home(Protocol):
     @property
     def isolation(self) -> str:
         """What keeps programs apart from the host, in one sentence."""
+        ...
+
+    @property
+    def place(self) -> Place:
+        """What a supervisor finds there."""
         ...
 
     def limits(self, timeout: float) -> dict[str, int]:
@@ -117,7 +123,7 @@ class Pool:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _start(self) -> Worker:
-        worker = Worker(self._home.start)
+        worker = Worker(self._home.start, self._home.place)
         try:
             self._home.accept(worker.hello)
         except SandboxError:

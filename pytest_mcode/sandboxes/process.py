@@ -1,4 +1,4 @@
-"""The process sandbox: a supervisor on this machine, with resource limits and a clean environment. No isolation."""
+"""The process sandbox: a supervisor on this machine, in namespaces where that is allowed (`levels`)."""
 
 from __future__ import annotations
 
@@ -6,40 +6,54 @@ import math
 import os
 import selectors
 import subprocess
-import sys
 import tempfile
 from typing import Any
 
 from pytest_mcode._errors import SandboxError
-from pytest_mcode.sandboxes.sending import ARGUMENTS
+from pytest_mcode.sandboxes import levels
+from pytest_mcode.sandboxes.levels import Level
+from pytest_mcode.sandboxes.sending import ARGUMENTS, Place
 
 #: Bytes that a program may have.
 MEMORY = 1 << 30
 
 
 class ProcessHome:
-    """Sandboxes are processes of this user.
+    """Sandboxes are processes on this machine, as closed as it allows.
+
+    Args:
+        level: How they are closed; None is the best that works here.
 
     Raises:
         SandboxError: On Windows, which has neither fork nor resource limits.
     """
 
-    isolation = "none: programs run as this user on this machine, with resource limits only"
-
-    def __init__(self) -> None:
+    def __init__(self, level: Level | None = None) -> None:
         if os.name != "posix":
             raise SandboxError("The process sandbox needs Linux or macOS: use --mcode-sandbox=docker here.")
+        self._level = level or levels.best()
+        self.place = Place(alone=self._level.alone, writable=self._level.writable)
+
+    @property
+    def isolation(self) -> str:
+        """What keeps programs apart from the host."""
+        return self._level.isolation
 
     def limits(self, timeout: float) -> dict[str, int]:
         """What one program may use."""
-        return resource_limits(timeout, MEMORY)
+        return {**resource_limits(timeout, MEMORY), **self._level.limits}
 
     def start(self) -> ProcessLink:
         """Start a supervisor."""
-        return ProcessLink([sys.executable, *ARGUMENTS])
+        directory = (
+            None if self._level.writable else tempfile.TemporaryDirectory(prefix="mcode-", ignore_cleanup_errors=True)
+        )
+        return ProcessLink([*self._level.command, *ARGUMENTS], directory, self._level.uid)
 
     def accept(self, hello: dict[str, Any]) -> None:
-        """Nothing was promised."""
+        """See that it is as closed as the level promises."""
+        if self._level.alone and (hello["pid"] != 1 or hello["interfaces"] not in ([], ["lo"])):
+            raise SandboxError(f"The {self._level.name} sandbox is not closed: {hello}.")
 
 
 def resource_limits(timeout: float, memory: int) -> dict[str, int]:
@@ -55,10 +69,12 @@ def resource_limits(timeout: float, memory: int) -> dict[str, int]:
 
 
 class ProcessLink:
-    """A supervisor's stdin and stdout."""
+    """A supervisor's stdin and stdout; ``directory``, if it has one on the host, goes with it."""
 
-    def __init__(self, command: list[str]) -> None:
-        self._directory = tempfile.TemporaryDirectory(prefix="mcode-", ignore_cleanup_errors=True)
+    def __init__(
+        self, command: list[str], directory: tempfile.TemporaryDirectory[str] | None, uid: int | None = None
+    ) -> None:
+        self._directory = directory
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the sandbox
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
             command,
@@ -66,9 +82,12 @@ class ProcessLink:
             stdout=subprocess.PIPE,
             stderr=self._words,
             bufsize=0,
-            cwd=self._directory.name,
+            cwd="/" if directory is None else directory.name,
             env={"PATH": os.defpath, "LANG": "C.UTF-8"},
             start_new_session=True,  # Ctrl-C is the harness's to deal with
+            user=uid,
+            group=uid,
+            extra_groups=None if uid is None else (),
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -106,4 +125,5 @@ class ProcessLink:
         self._ready.close()
         self._out.close()
         self._words.close()
-        self._directory.cleanup()
+        if self._directory is not None:
+            self._directory.cleanup()

@@ -1,7 +1,8 @@
-"""How the supervisor gets into a sandbox: a bare ``python3`` reads its modules from stdin, as the first frame."""
+"""How the supervisor gets into a sandbox: a bare ``python3`` reads its modules from stdin, as the first frames."""
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pytest_mcode.sandboxes import inside
@@ -33,7 +34,23 @@ inside.supervisor.main()
 ARGUMENTS = ("-I", "-B", "-c", _BOOT)
 
 
-def modules() -> bytes:
-    """The first frame: every module and its source, in the order of their imports."""
+@dataclass(frozen=True)
+class Place:
+    """Where a supervisor finds itself.
+
+    Attributes:
+        alone: It is to be PID 1 of a namespace, and everything else there is a program's.
+        writable: Directories that are its own, in which programs start; empty: the one that it starts in.
+        many_uids: Each program can have a uid of its own.
+    """
+
+    alone: bool
+    writable: tuple[str, ...] = ()
+    many_uids: bool = False
+
+
+def opening(place: Place) -> bytes:
+    """The first two frames: every module and its source, in the order of their imports; then the place."""
     folder = Path(inside.__file__).parent
-    return frames.pack_json([(name, (folder / f"{name}.py").read_text()) for name in inside.MODULES])
+    modules = [(name, (folder / f"{name}.py").read_text()) for name in inside.MODULES]
+    return frames.pack_json(modules) + frames.pack_json(asdict(place))

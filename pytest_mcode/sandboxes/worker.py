@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from pytest_mcode._errors import SandboxError
 from pytest_mcode._types import Execution, Mode
-from pytest_mcode.sandboxes import sending
 from pytest_mcode.sandboxes.inside import frames
+from pytest_mcode.sandboxes.sending import Place, opening
 
 #: Bytes of the longest answer; two streams and a traceback, each byte of which JSON may spell with six.
 ANSWER = 1 << 21
@@ -47,18 +47,19 @@ class Worker:
 
     Args:
         open_link: Starts the sandbox.
+        place: What the supervisor finds there.
 
     Raises:
         SandboxError: It did not start.
     """
 
-    def __init__(self, open_link: Callable[[], Link]) -> None:
+    def __init__(self, open_link: Callable[[], Link], place: Place) -> None:
         self._inbox = frames.Inbox(ANSWER)
         self._link = open_link()
         self.programs = 0
         self.clean = True
         try:
-            self._link.send(sending.modules())
+            self._link.send(opening(place))
             self.hello = self._answer(START)
         except (OSError, EOFError, ValueError, frames.BrokenFrameError) as error:
             said = self._link.last_words().strip()[-300:] or repr(error)

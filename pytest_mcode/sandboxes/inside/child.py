@@ -96,7 +96,7 @@ def become(home: Any, uid: int, pipes: tuple[int, int, int, int]) -> None:
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # no program outlives its supervisor
-        surroundings(home.directory(uid))
+        surroundings(home.directory())
         part = json.loads(frames.read(CONTROL) or b"null")
         limit(part["limits"])
         for name in [name for name in sys.modules if name.split(".")[0] == "inside"]:

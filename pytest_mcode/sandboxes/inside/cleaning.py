@@ -25,23 +25,29 @@ def prctl(option: int, value: int) -> None:
 
 
 class Alone:
-    """PID 1 of a container, root inside with the right to change and kill other uids, or a single uid without."""
+    """PID 1 of a namespace, root inside with the right to change and kill other uids, or a single uid without.
 
-    writable = tuple(d for d in ("/tmp", "/dev/shm", "/dev/mqueue", "/var/tmp") if os.access(d, os.W_OK))  # noqa: S108
+    Args:
+        places: Directories of the namespace, as far as they are there; programs start in the first. Empty: the one
+            that we start in, which is the host's.
+        many: Whether each program can have a uid of its own.
+    """
 
-    def __init__(self) -> None:
-        self._root = os.getuid() == 0
+    def __init__(self, places: list[str], *, many: bool) -> None:
+        self._top = None if places else os.getcwd()
+        self._writable = [place for place in places or [os.getcwd()] if os.access(place, os.W_OK)]
+        self._many = many
         self._programs = 0
         prctl(PR_SET_DUMPABLE, 0)  # shuts /proc/1/{fd,mem,environ} to programs of the same uid
 
     def next_uid(self) -> int:
         """A uid that the last programs did not have, so that nothing of theirs can be reached."""
         self._programs += 1
-        return 20000 + self._programs % 10000 if self._root else os.getuid()
+        return 20000 + self._programs % 10000 if self._many else os.getuid()
 
-    def directory(self, uid: int) -> str:
-        """Where the program of that uid starts; it makes the directory itself."""
-        return f"/tmp/{uid}"  # noqa: S108 - a namespace of its own
+    def directory(self) -> str:
+        """Where a process of the program starts; it makes the directory itself."""
+        return os.path.join(self._writable[0], str(os.getpid()))
 
     def end_all(self, _leaders: list[int]) -> bool:
         """Kill every other process and reap it; whether that was done."""
@@ -63,12 +69,14 @@ class Alone:
         for uid in uids:
             pid = os.fork()
             if pid == 0:
-                _remove_as(uid if self._root else None, self.writable)
+                _remove_as(uid if self._many else None, self._writable)
             os.waitpid(pid, 0)
-        return not any(os.listdir(top) for top in self.writable)
+        return not any(os.listdir(top) for top in self._writable)
 
     def close(self) -> None:
-        """Nothing: the namespace ends with its PID 1."""
+        """Remove the host's directory; the namespace ends with its PID 1."""
+        if self._top is not None:
+            shutil.rmtree(self._top, ignore_errors=True)
 
 
 class Guest:
@@ -83,7 +91,7 @@ class Guest:
         """Our own: there is no other to be had."""
         return os.getuid()
 
-    def directory(self, _uid: int) -> str:
+    def directory(self) -> str:
         """Where a process of the program starts; it makes the directory itself."""
         return os.path.join(self._top, str(os.getpid()))
 
@@ -166,7 +174,7 @@ def _system_v_objects() -> bool:
     return False
 
 
-def _remove_as(uid: int | None, tops: tuple[str, ...]) -> None:
+def _remove_as(uid: int | None, tops: list[str]) -> None:
     """Empty the directories as their owner, whose rights root without its capabilities does not have; never returns."""
     try:
         signal.set_wakeup_fd(-1)

@@ -1,10 +1,11 @@
 """Waits for jobs on stdin, runs the program of each in a process of its own, and answers with what it saw.
 
-Both directions are frames of JSON. A job: ``mode`` (``two-phase`` or ``isolated``), ``solution``, ``tests``,
-``timeout`` in seconds, ``limits``, and if isolated ``calls`` and ``prelude``. An answer: how the program ended
-(``end``: ``passed``, ``failed``, ``timeout``, ``output``, or ``unfit`` where the tests pass what cannot cross between
-processes), what was seen of it, and whether this sandbox is as clean as before (``clean``); if it is not, it must be
-replaced. End of file on stdin: everything is ended, and so are we.
+Both directions are frames of JSON. The first tells of the place (`main`); the others are jobs and answers. A job:
+``mode`` (``two-phase`` or ``isolated``), ``solution``, ``tests``, ``timeout`` in seconds, ``limits``, and if isolated
+``calls`` and ``prelude``. An answer: how the program ended (``end``: ``passed``, ``failed``, ``timeout``, ``output``,
+or ``unfit`` where the tests pass what cannot cross between processes), what was seen of it, and whether this sandbox is
+as clean as before (``clean``); if it is not, it must be replaced. End of file on stdin: everything is ended, and so are
+we.
 """
 
 from __future__ import annotations
@@ -298,6 +299,8 @@ def preload(names: Iterable[str]) -> None:
 
 
 def main() -> NoReturn:
-    """Serve, as PID 1 of a namespace or as a process among others."""
+    """Serve, in the place that the first frame tells of: as PID 1 of a namespace, or as a process among others."""
+    place = json.loads(frames.read(0) or b"null")
     preload(PRELOADED.split())
-    Supervisor(Alone() if os.getpid() == 1 else Guest()).serve()
+    alone = place["alone"] and os.getpid() == 1
+    Supervisor(Alone(place["writable"], many=place["many_uids"]) if alone else Guest()).serve()
