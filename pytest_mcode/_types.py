@@ -149,6 +149,7 @@ class Execution:
         stderr: Likewise; an uncaught exception's traceback is its end.
         seconds: Wall time of the program alone.
         mode: How the tests were kept out of the solution's reach.
+        first_seconds: Where a timeout under load was tried again alone, the wall time of the first try; else None.
     """
 
     passed: bool
@@ -159,6 +160,7 @@ class Execution:
     stderr: str = ""
     seconds: float = 0.0
     mode: Mode = Mode.TWO_PHASE
+    first_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,12 +104,7 @@ class Settings:
         16384, "context window to ask of the server, in tokens", "model", whole(256), "TOKENS", answers=True
     )
     samples: int = option(
-        1,
-        "independent samples a task, stopping at the first that passes",
-        "sampling",
-        whole(1),
-        "N",
-        answers=True,
+        1, "independent samples a task, stopping at the first that passes", "sampling", whole(1), "N", answers=True
     )
     all_samples: bool = option(False, "draw every sample even after one passed", "sampling", switch, answers=True)
     debug_iters: int = option(0, "fix attempts after a failure, a sample", "sampling", whole(0), "K", answers=True)
@@ -122,12 +117,7 @@ class Settings:
         answers=True,
     )
     top_p: float | None = option(
-        None,
-        "nucleus sampling [default: the server's]",
-        "sampling",
-        number(0, 1, above=True),
-        "P",
-        answers=True,
+        None, "nucleus sampling [default: the server's]", "sampling", number(0, 1, above=True), "P", answers=True
     )
     seed: int = option(
         0, "seed of the first sample; sample n uses seed + n", "sampling", whole(0, SEEDS), "N", answers=True
@@ -143,12 +133,7 @@ class Settings:
         None, "local JSON, JSONL(.gz) or Parquet file with the hub's columns", "what to run", some, "PATH"
     )
     sandbox: str = option(
-        "docker",
-        "where programs run: " + ", ".join(SANDBOXES),
-        "judging",
-        one_of(*SANDBOXES),
-        "NAME",
-        answers=True,
+        "docker", "where programs run: " + ", ".join(SANDBOXES), "judging", one_of(*SANDBOXES), "NAME", answers=True
     )
     image: str = option(
         "python:3.12-slim",
@@ -158,6 +143,7 @@ class Settings:
         "IMAGE",
         answers=True,
     )
+    sandboxes: int | None = option(None, "warm sandboxes of a process [default: one a core]", "judging", whole(1), "N")
     timeout: float = option(
         60.0, "seconds for one execution", "judging", number(0, above=True), "SECONDS", answers=True
     )
@@ -312,6 +298,12 @@ def openai_url(settings: Settings) -> str:
 def api_key() -> str:
     """The key for OpenAI-compatible servers; local ones take any."""
     return os.environ.get("OPENAI_API_KEY") or "none"
+
+
+def forget_pytest() -> None:
+    """Drop what the environment tells every pytest: it is meant for a project's own tests."""
+    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
+        os.environ.pop(name, None)
 
 
 def default_database() -> str:

@@ -86,6 +86,7 @@ ATTEMPTS = sa.Table(
     sa.Column("generation_tries", sa.Integer, comment="1 unless the server failed at first"),
     sa.Column("execution_seconds", sa.Float),
     sa.Column("execution_mode", sa.Text, comment="isolated, or two-phase"),
+    sa.Column("first_execution_seconds", sa.Float, comment="of the try before, if a timeout was tried again alone"),
     sa.Column("prompt_tokens", sa.Integer),
     sa.Column("completion_tokens", sa.Integer),
     sa.Column("finish_reason", sa.Text),
@@ -216,7 +217,7 @@ class Store:
         except (sa.exc.SQLAlchemyError, OSError) as error:
             cause = getattr(error, "orig", None) or error
             raise StoreError(
-                f"The results database {self.path} cannot be used ({cause}): name another file with --db."
+                f"The results database {self.path} cannot be used ({cause}): name another file with --mcode-db."
             ) from error
 
 
@@ -232,7 +233,7 @@ def existing(path: str) -> Store:
         StoreError: It is not.
     """
     if not Path(path).expanduser().is_file():
-        raise StoreError(f"There is no results database {path}: run 'mcode bench' first, or name one with --db.")
+        raise StoreError(f"There is no results database {path}: run 'mcode bench' first, or name one with --mcode-db.")
     return Store(path)
 
 
@@ -247,7 +248,7 @@ def _version(connection: sa.Connection, path: str) -> int:
     """The version of the tables; 0 where there are none."""
     tables = sa.inspect(connection).get_table_names()
     if tables and SCHEMA.name not in tables:
-        raise StoreError(f"{path} is a database, but not one of mCode's: name another file with --db.")
+        raise StoreError(f"{path} is a database, but not one of mCode's: name another file with --mcode-db.")
     version: int = connection.execute(sa.select(SCHEMA.c.version)).scalar_one() if tables else 0
     return version
 
@@ -258,7 +259,7 @@ def _migrate(connection: sa.Connection, path: str, migrations: Sequence[Sequence
     if version > newest:
         raise StoreError(
             f"The results database {path} was written by a newer mCode (schema {version}, this one knows {newest}): "
-            f"update pytest-mcode, or name another file with --db."
+            f"update pytest-mcode, or name another file with --mcode-db."
         )
     if version:
         for statement in chain.from_iterable(migrations[version - 1 :]):
@@ -320,5 +321,6 @@ def _attempt_row(attempt: Attempt) -> dict[str, Any]:
             exit_code=execution.exit_code,
             execution_seconds=execution.seconds,
             execution_mode=execution.mode.value,
+            first_execution_seconds=execution.first_seconds,
         )
     return row

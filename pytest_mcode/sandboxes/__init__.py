@@ -28,4 +28,4 @@ def open_sandbox(settings: Settings) -> Sandbox:
         return DockerHome(settings.image)
 
     homes = {"docker": docker, "process": process}
-    return Judging(Pool(homes[settings.sandbox](), size=os.cpu_count() or 1))
+    return Judging(Pool(homes[settings.sandbox](), size=settings.sandboxes or os.cpu_count() or 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
@@ -11,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from pytest_mcode._errors import SandboxError
 from pytest_mcode._types import Execution, Mode, Program
 from pytest_mcode.sandboxes.judging import PATIENCE, TRIVIAL
+from pytest_mcode.sandboxes.quiet import Quiet, default_directory
 from pytest_mcode.sandboxes.sending import Place
 from pytest_mcode.sandboxes.worker import Link, SandboxDiedError, Worker
 
@@ -55,13 +57,20 @@ class Home(Protocol):
 
 
 class Pool:
-    """Executes programs in sandboxes of one home, in threads, so that the loop never waits for one."""
+    """Executes programs in sandboxes of one home, in threads, so that the loop never waits for one.
 
-    def __init__(self, home: Home, size: int) -> None:
-        self._home, self._size = home, size
+    Args:
+        home: Where sandboxes are started.
+        size: How many programs run at once.
+        quiet: Where a timeout under load is tried again alone; by default among all of this user's mCode processes.
+    """
+
+    def __init__(self, home: Home, size: int, quiet: Quiet | None = None) -> None:
+        self._home, self._quiet = home, quiet or Quiet(default_directory())
         self._free = asyncio.Semaphore(size)
         self._idle: list[Worker] = []
-        self._threads = ThreadPoolExecutor(size, thread_name_prefix="mcode-sandbox")
+        self._ending: set[asyncio.Future[None]] = set()
+        self._threads = ThreadPoolExecutor(2 * size, thread_name_prefix="mcode-sandbox")  # one to run, one to end it
 
     @property
     def isolation(self) -> str:
@@ -69,14 +78,37 @@ class Pool:
         return self._home.isolation
 
     async def execute(self, program: Program, mode: Mode, timeout: float) -> Execution | None:
-        """Execute a program, a second time where its sandbox died; see `pytest_mcode.sandboxes.judging.Executor`.
+        """Execute a program; see `pytest_mcode.sandboxes.judging.Executor`.
 
-        A program that ends every sandbox it runs in, while another program runs well there, has failed.
+        One that was stopped at its time limit while others ran is executed again alone, and that execution counts.
 
         Raises:
             SandboxError: It could not be executed, through no fault of its own.
         """
         job = self._job(program, mode, timeout)
+        async with self._free, self._quiet.shared():
+            busy = self._quiet.busy
+            first = await self._surviving(job)
+            busy = busy or self._quiet.busy
+        if first is None or not (first.timed_out and busy):
+            return first
+        async with self._free, self._quiet.alone():
+            second = await self._surviving(job)
+        return second and dataclasses.replace(second, first_seconds=first.seconds)
+
+    async def aclose(self) -> None:
+        """End all sandboxes."""
+        idle, self._idle = self._idle, []
+        for worker in idle:
+            self._end(worker)
+        await asyncio.gather(*self._ending, return_exceptions=True)
+        self._threads.shutdown(wait=False)
+
+    async def _surviving(self, job: dict[str, Any]) -> Execution | None:
+        """Execute a job's program, a second time where its sandbox died.
+
+        A program that ends every sandbox it runs in, while another program runs well there, has failed.
+        """
         try:
             return await self._run(job)
         except SandboxDiedError:
@@ -86,14 +118,7 @@ class Pool:
         except SandboxDiedError:
             await self._run(self._job(TRIVIAL, Mode.TWO_PHASE, PATIENCE))
             ended = "The program ended its sandbox."
-            return Execution(passed=False, phase="solution", exit_code=None, stderr=ended, mode=mode)
-
-    async def aclose(self) -> None:
-        """End all sandboxes."""
-        idle, self._idle = self._idle, []
-        for worker in idle:
-            worker.kill()
-        self._threads.shutdown(wait=False)
+            return Execution(passed=False, phase="solution", exit_code=None, stderr=ended, mode=Mode(job["mode"]))
 
     def _job(self, program: Program, mode: Mode, timeout: float) -> dict[str, Any]:
         """What a supervisor is told."""
@@ -103,10 +128,9 @@ class Pool:
         return {**job, "mode": mode.value, "timeout": timeout, "limits": self._home.limits(timeout)}
 
     async def _run(self, job: dict[str, Any]) -> Execution | None:
-        async with self._free:
-            worker = self._idle.pop() if self._idle else await self._thread(self._start)
-            with self._kept(worker):
-                return await self._thread(lambda: worker.run(job))
+        worker = self._idle.pop() if self._idle else await self._thread(self._start)
+        with self._kept(worker):
+            return await self._thread(lambda: worker.run(job))
 
     @contextlib.contextmanager
     def _kept(self, worker: Worker) -> Iterator[None]:
@@ -117,7 +141,13 @@ class Pool:
             if worker.clean and worker.programs < PROGRAMS:
                 self._idle.append(worker)
             else:
-                worker.kill()
+                self._end(worker)
+
+    def _end(self, worker: Worker) -> None:
+        """End a sandbox, which may take a while, without waiting for it."""
+        ending = asyncio.ensure_future(self._thread(worker.kill))
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
 
     async def _thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -13,6 +13,8 @@ import signal
 import sys
 import time
 
+#: Seconds between two looks at processes that are dying.
+GLANCE = 0.0001
 #: Seconds after which a process that does not die is given up, and the sandbox with it.
 PATIENCE = 3.0
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 1, 4, 36
@@ -59,19 +61,31 @@ class Alone:
                 pass
             if reap():
                 return True
-            time.sleep(0.0005)
+            time.sleep(GLANCE)
         return False
 
     def wipe(self, uids: list[int]) -> bool:
         """Remove what the processes of those uids left; whether nothing is left."""
         if _system_v_objects():
             return False
+        if self._is_empty():
+            return True
         for uid in uids:
             pid = os.fork()
             if pid == 0:
                 _remove_as(uid if self._many else None, self._writable)
             os.waitpid(pid, 0)
-        return not any(os.listdir(top) for top in self._writable)
+        return self._is_empty()
+
+    def _is_empty(self) -> bool:
+        """Whether no file is left; empty directories, such as programs start in, are removed in passing."""
+        for top in self._writable:
+            for entry in os.scandir(top):
+                try:
+                    os.rmdir(entry.path)
+                except OSError:
+                    return False
+        return True
 
     def close(self) -> None:
         """Remove the host's directory; the namespace ends with its PID 1."""
@@ -105,7 +119,7 @@ class Guest:
                 os.kill(pid, signal.SIGKILL)
             if reap():
                 return True
-            time.sleep(0.0005)
+            time.sleep(GLANCE)
         return False
 
     def wipe(self, _uids: list[int]) -> bool:

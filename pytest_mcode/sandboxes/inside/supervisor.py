@@ -10,6 +10,7 @@ we.
 
 from __future__ import annotations
 
+import gc
 import hmac
 import json
 import os
@@ -125,7 +126,7 @@ class Trial:
             self._open[child.err_fd] = partial(self._write, child.err)
         self._end: str | None = None
         self._drained = False
-        self._ended = False
+        self._conclusion: int | None = None
         self._until = float("inf")
         self.phase = "solution"
         self.traceback = ""
@@ -143,8 +144,12 @@ class Trial:
 
     @property
     def exit_code(self) -> int | None:
-        """That of the process that ended the program: the solution's, where it ended by itself."""
-        return self._solver.exit_code or self._main.exit_code
+        """That of the process that ended the program: the solution's, where it ended by itself.
+
+        0 and 1 may be foretold by what the program said: it is not waited for what it then does.
+        """
+        ended = self._solver.exit_code or self._main.exit_code
+        return self._conclusion if ended is None else ended
 
     def watch(self) -> str | None:
         """Follow the program to its end and say which it was; None when the host is gone."""
@@ -155,11 +160,20 @@ class Trial:
                 return "timeout"
             if self._drained or now >= self._until:
                 break
-            if not self._step(0 if self._main.status is not None else deadline - now):
+            if not self._step(0 if self._is_over else deadline - now):
                 return None
         if self._end is None:
-            self._end = "passed" if self._ended and self._main.exit_code == 0 else "failed"
+            self._end = "passed" if self._conclusion == 0 else "failed"
         return self._end
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether all that is left is to read what was written before."""
+        return self._until != float("inf")
+
+    def _over(self) -> None:
+        if not self._is_over:
+            self._until = time.monotonic() + DRAIN
 
     def _step(self, seconds: float) -> bool:
         """Wait for something to happen and deal with it; False when the host is gone."""
@@ -169,7 +183,7 @@ class Trial:
             return False
         for fd in writable:
             senders[fd].push()
-        self._drained = self._main.status is not None and not set(ready) - {self._wake}
+        self._drained = self._is_over and not set(ready) - {self._wake}
         for fd in ready:
             if fd == self._wake:
                 self._reap()
@@ -198,8 +212,8 @@ class Trial:
             for child in self._children:
                 if child.pid == pid:
                     child.status = status
-        if self._main.status is not None and self._until == float("inf"):
-            self._until = time.monotonic() + DRAIN
+        if self._main.status is not None:
+            self._over()
 
     def _hear(self, child: Child, data: bytes) -> None:
         try:
@@ -217,9 +231,12 @@ class Trial:
                 self._main.send(self._job["tests"].encode("utf-8", "surrogatepass"))
                 self._main.send(self._secret)
         elif kind == program.ENDED and child is self._main and hmac.compare_digest(body, self._secret):
-            self._ended, self.phase = True, "done"
-        elif kind == program.RAISED and not self.traceback:
+            self._conclusion, self.phase = 0, "done"
+            self._over()
+        elif kind == program.RAISED and self._conclusion is None:
+            self._conclusion = 1
             _, _, self.traceback = body.decode("utf-8", "replace").partition("\n")
+            self._over()
         elif kind == isolated.ARGUMENT and child is self._main is not self._solver:
             self._end = "unfit"
 
@@ -302,5 +319,7 @@ def main() -> NoReturn:
     """Serve, in the place that the first frame tells of: as PID 1 of a namespace, or as a process among others."""
     place = json.loads(frames.read(0) or b"null")
     preload(PRELOADED.split())
+    gc.collect()
+    gc.freeze()  # a collection in a child would touch, and so copy, every page
     alone = place["alone"] and os.getpid() == 1
     Supervisor(Alone(place["writable"], many=place["many_uids"]) if alone else Guest()).serve()
