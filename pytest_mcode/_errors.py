@@ -37,11 +37,12 @@ class ModelError(InfrastructureError):
 
     Attributes:
         passing: Whether the same request may succeed a little later.
+        busy: Whether the server refused it because it has too many.
     """
 
-    def __init__(self, message: str, *, passing: bool = False) -> None:
+    def __init__(self, message: str, *, passing: bool = False, busy: bool = False) -> None:
         super().__init__(message)
-        self.passing = passing
+        self.passing, self.busy = passing, busy
 
 
 class SandboxError(InfrastructureError):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pytest_mcode import options
+from pytest_mcode import options, spelling
 from pytest_mcode._benchmark import Benchmark, TaskSet
 from pytest_mcode._errors import DataError, UsageError
 from pytest_mcode._parse import nearest
@@ -155,7 +155,7 @@ class Collection:
 
     def __init__(self, settings: Settings, cache: Path) -> None:
         self._settings, self._cache = settings, cache
-        self._sets: dict[str, TaskSet] = {}
+        self._declared: set[str] = set()
 
     def pytest_pycollect_makemodule(self, module_path: Path, parent: Any) -> pytest.Module | None:
         """Name packaged modules benchmarks/…, wherever they are installed."""
@@ -167,7 +167,10 @@ class Collection:
     def pytest_pycollect_makeitem(self, obj: object) -> list[pytest.Item] | None:
         """Leave out benchmarks that were not named."""
         found = declared(obj)
-        return [] if found is not None and found.name not in self._settings.bench else None
+        if found is None:
+            return None
+        self._declared.add(found.name)
+        return None if found.name in self._settings.bench else []
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Parametrize a benchmark's function with its tasks: limit first, then the shard."""
@@ -178,17 +181,26 @@ class Collection:
         try:
             tasks = found.tasks.open(self._settings, self._cache)
         except DataError as error:
-            raise pytest.Collector.CollectError(str(error)) from error
+            raise pytest.Collector.CollectError(spelling.spelled(str(error), metafunc.config)) from error
         chosen = range(len(tasks.ids))[: self._settings.limit]
         chosen = chosen[self._settings.shard_index or 0 :: self._settings.shard_count]
         refs = [TaskRef(found, tasks, index) for index in chosen]
         metafunc.parametrize("task", refs, ids=[ref.id for ref in refs], indirect=True)
 
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Keep a project's own warning filters out of the benchmarks: they would turn into verdicts."""
+        self._require_named(config)
         for item in items:
             if item.get_closest_marker(MARK) is not None:
                 item.add_marker(pytest.mark.filterwarnings("ignore"))
+
+    def _require_named(self, config: pytest.Config) -> None:
+        """Refuse a name that the given paths do not hold; ``--lf`` may have left its file out."""
+        for name in self._settings.bench:
+            if name not in self._declared and not getattr(config.option, "lf", False):
+                there = ", ".join(sorted(self._declared)) or "none"
+                near = nearest(name, self._declared)
+                raise pytest.UsageError(f"There is no benchmark {name!r} in what was named{near}; there are {there}.")
 
 
 def plan(items: list[pytest.Item]) -> Plan:

@@ -100,6 +100,9 @@ class Settings:
         None, "model server, when not the backend's default or OLLAMA_HOST", "model", some, "URL"
     )
     gen_timeout: float = option(300.0, "seconds for one generation", "model", number(0, above=True), "SECONDS")
+    concurrency: int | None = option(
+        None, "requests at once, of each process [default: what the server serves]", "model", whole(1), "N"
+    )
     context: int = option(
         16384, "context window to ask of the server, in tokens", "model", whole(256), "TOKENS", answers=True
     )

@@ -10,11 +10,12 @@ from typing import Any, Protocol
 
 import pytest
 
-from pytest_mcode import _wire
+from pytest_mcode import _wire, spelling
 from pytest_mcode._errors import InfrastructureError, StoreError
 from pytest_mcode._types import Status, TaskResult
 from pytest_mcode.collect import Plan, Planned, plan, reference
-from pytest_mcode.fixtures import RESULT, Unsolved
+from pytest_mcode.fixtures import RESULT
+from pytest_mcode.report.words import fault
 
 
 class Results(Protocol):
@@ -42,15 +43,17 @@ class Reporting:
         if result is not None:
             del item.stash[RESULT]  # pytest keeps items to the end: a run's texts must not pile up
             report.mcode = _wire.dump(result)
+            report.duration = result.seconds  # the protocol itself only collects what was solved ahead
+            report.start = report.stop - result.seconds
         if call.excinfo is None:
             return report
-        if isinstance(call.excinfo.value, Unsolved):
+        if unsolved(result) and isinstance(call.excinfo.value, pytest.fail.Exception):
             report.mcode_unsolved = True
             report.longrepr = str(call.excinfo.value)
         elif not isinstance(call.excinfo.value, pytest.skip.Exception):
             report.when = "setup"  # an error, not a failure, for the terminal, JUnit and JSON alike
             if isinstance(call.excinfo.value, InfrastructureError):
-                report.longrepr = str(call.excinfo.value)
+                report.longrepr = spelling.spelled(str(call.excinfo.value), item.config)
         return report
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, Any] | None:
@@ -58,6 +61,11 @@ class Reporting:
         if getattr(report, "mcode_unsolved", False):
             return "unsolved", "u", ("UNSOLVED", {"yellow": True})
         return None
+
+
+def unsolved(result: TaskResult | None) -> bool:
+    """Whether a task was judged, and no sample passed."""
+    return result is not None and result.status is Status.UNSOLVED
 
 
 class Recorder:
@@ -79,6 +87,10 @@ class Recorder:
     def planned(self) -> int:
         """How many tasks this session is to judge."""
         return sum(len(p.tasks) for p in self._plan.benchmarks)
+
+    def place(self, nodeid: str) -> tuple[str, str] | None:
+        """Benchmark and task id of an item; None for somebody else's test."""
+        return self._plan.find(nodeid)
 
     def adopt(self, found: Plan) -> None:
         """Take a plan, and begin a run for each of its benchmarks."""
@@ -104,8 +116,8 @@ class Recorder:
         if carried is not None:
             self._put(benchmark, _wire.load(carried))
         elif report.failed and task_id in self._left[benchmark]:
-            fault = " ".join(report.longreprtext.strip().splitlines()[-1:]) or "the test did not end"
-            self._put(benchmark, TaskResult(task_id, (), report.duration, fault=fault))
+            report.when = "setup"  # a worker that died is an error, too, and no failure
+            self._put(benchmark, TaskResult(task_id, (), report.duration, fault=fault(report)))
 
     def _put(self, benchmark: str, result: TaskResult) -> None:
         left = self._left[benchmark]

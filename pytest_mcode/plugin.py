@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mcode import options
+from pytest_mcode import options, spelling
 from pytest_mcode._errors import McodeError
 
 if TYPE_CHECKING:
@@ -22,12 +22,13 @@ def pytest_addoption(parser: Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
     """Turn the names of benchmarks into paths, before pytest looks at paths."""
     try:
+        spelling.require_known(args)
         if options.benchmarks(early_config, vars(early_config.known_args_namespace)):
             from pytest_mcode import collect
 
             collect.inject(early_config, args)
     except McodeError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.UsageError(spelling.spelled(str(error), early_config)) from error
 
 
 @pytest.hookimpl(trylast=True)
@@ -40,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
             session.activate(config)
     except McodeError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.UsageError(spelling.spelled(str(error), config)) from error
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

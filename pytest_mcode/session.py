@@ -7,7 +7,8 @@ import importlib.metadata
 import platform
 import secrets
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,14 +17,20 @@ import pytest
 
 from pytest_mcode import collect, options, schedule
 from pytest_mcode.fixtures import Fixtures
+from pytest_mcode.loop import Loop
 from pytest_mcode.options import Settings
 from pytest_mcode.outcome import Recorder, Reporting, WorkerPlan
+from pytest_mcode.report.words import model, tries
 from pytest_mcode.sandboxes import open_sandbox
 from pytest_mcode.solvers import open_solver
+from pytest_mcode.solving import Parts, Solving
+from pytest_mcode.spelling import spelled
 
 if TYPE_CHECKING:
     from pytest_mcode.store import Store
 
+#: Tasks beyond those that wait for the model: while they are executed, the server has others to answer.
+EXECUTING = 2
 #: Packages whose versions a run stores, because they may change what it finds.
 PACKAGES = ("pytest-mcode", "mellea", "pytest", "pytest-xdist", "datasets")
 
@@ -39,52 +46,89 @@ def activate(config: pytest.Config) -> None:
     register = config.pluginmanager.register
     register(collect.Collection(settings, cache), "mcode-collection")
     register(Reporting(), "mcode-reporting")
-    register(Fixtures(settings, partial(open_solver, settings), partial(open_sandbox, settings)), "mcode-fixtures")
-    if schedule.is_worker(config):
-        path = schedule.worker_plan(config)
-        assert path is not None
-        register(WorkerPlan(path), "mcode-plan")
+    worker = schedule.worker(config)
+    if worker is not None:
+        solving = solve_here(config, replace(settings, concurrency=worker.concurrency))
+        register(WorkerPlan(worker.plan), "mcode-plan")
+        if worker.ahead:
+            register(schedule.WorkerLoop(solving), "mcode-loop")
         return
     prepared = collect.prepare(settings, cache)
-    register(Header(settings, {name: tasks.origin for name, tasks in prepared.items()}), "mcode-header")
-    if not config.option.collectonly:
-        record(config, settings)
+    found = Found() if config.option.collectonly else record(config, settings)
+    origins = {name: tasks.origin for name, tasks in prepared.items()}
+    register(Header(settings, found, origins), "mcode-header")
 
 
-def record(config: pytest.Config, settings: Settings) -> None:
+@dataclass(frozen=True)
+class Found:
+    """What a look at server and sandbox found, in words: what isolates programs, and how many requests are sent."""
+
+    isolation: str = "not needed"
+    requests: str = ""
+
+
+def solve_here(config: pytest.Config, settings: Settings) -> Solving:
+    """Let this process solve tasks."""
+    solving = Solving(settings, Parts(partial(open_solver, settings), partial(open_sandbox, settings)))
+    config.pluginmanager.register(Fixtures(solving), "mcode-fixtures")
+    return solving
+
+
+def record(config: pytest.Config, settings: Settings) -> Found:
     """On the controller: look before anything is spent, then record rows, progress and summary."""
     from pytest_mcode.report.terminal import Summary
     from pytest_mcode.solvers import servers
     from pytest_mcode.store import Store
 
-    server = servers.check(settings)
-    asyncio.run(check_sandbox(settings))
+    server, capacity = servers.check(settings), servers.capacity(settings)
+    isolation = asyncio.run(check_sandbox(settings))
+    chosen = replace(settings, concurrency=capacity.requests)
     store = Store(settings.db)
-    recorder = Recorder(store, partial(begin, store, settings, server))
+    recorder = Recorder(store, partial(begin, store, chosen, {**server, "isolation": isolation}))
+    order = partial(longest_first, store, settings.model, recorder)
     register = config.pluginmanager.register
     register(recorder, "mcode-recorder")
     register(Summary(store, recorder, settings), "mcode-summary")
-    if config.pluginmanager.hasplugin("dsession") or config.getoption("numprocesses", None):
-        register(schedule.Distribution(recorder), "mcode-distribution")
+    if schedule.is_controller(config):
+        share = schedule.Share(capacity.requests, each=settings.concurrency is not None)
+        register(schedule.Distribution(config, recorder, share, order), "mcode-distribution")
+    else:
+        ahead = capacity.requests + EXECUTING if capacity.requests > 1 else 1
+        register(Loop(solve_here(config, chosen), ahead, order), "mcode-loop")
     terminal = config.pluginmanager.get_plugin("terminalreporter")
-    if terminal is not None and terminal.isatty and config.get_verbosity() == 0:
-        from pytest_mcode.progress import Progress
+    if terminal is not None:
+        from pytest_mcode import progress
 
-        register(Progress(recorder, terminal), "mcode-progress")
+        if progress.suits(config, terminal):
+            register(progress.Progress(recorder, terminal), "mcode-progress")
     register(Terminable(), "mcode-terminable")
+    return Found(isolation, capacity.told)
 
 
-async def check_sandbox(settings: Settings) -> None:
-    """Execute a trivial program where the others will run."""
+def longest_first(store: Store, model: str, recorder: Recorder, ids: Sequence[str]) -> Sequence[int]:
+    """Items by the seconds that their tasks took before, longest first and unknown ones before them."""
+    known: dict[str, Mapping[str, float]] = {}
+    seconds = []
+    for nodeid in ids:
+        benchmark, task_id = recorder.place(nodeid) or ("", "")
+        if benchmark not in known:
+            known[benchmark] = store.seconds(benchmark, model)
+        seconds.append(known[benchmark].get(task_id, float("inf")))
+    return sorted(range(len(ids)), key=lambda place: -seconds[place])
+
+
+async def check_sandbox(settings: Settings) -> str:
+    """Execute a trivial program where the others will run; what keeps it apart from the host."""
     sandbox = open_sandbox(settings)
     try:
         await sandbox.check()
+        return sandbox.isolation
     finally:
         await sandbox.aclose()
 
 
-def begin(store: Store, settings: Settings, server: Mapping[str, str], planned: collect.Planned) -> str:
-    """Record the start of a run and return its id."""
+def begin(store: Store, settings: Settings, found: Mapping[str, str], planned: collect.Planned) -> str:
+    """Record the start of a run, with what was found of server and sandbox, and return its id."""
     from pytest_mcode.store import Run, now
 
     run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
@@ -100,7 +144,7 @@ def begin(store: Store, settings: Settings, server: Mapping[str, str], planned: 
             planned=len(planned.tasks),
             started_at=now(),
             finished_at=None,
-            versions={**versions(), **server, "dataset": planned.origin},
+            versions={**versions(), **found, "dataset": planned.origin},
         )
     )
     return run_id
@@ -115,20 +159,22 @@ def versions() -> dict[str, str]:
 class Header:
     """What a run says of itself before it starts."""
 
-    def __init__(self, settings: Settings, origins: Mapping[str, str]) -> None:
-        self._settings, self._origins = settings, origins
+    def __init__(self, settings: Settings, found: Found, origins: Mapping[str, str]) -> None:
+        self._settings, self._found, self._origins = settings, found, origins
 
-    def pytest_report_header(self) -> list[str]:
-        """A line on model and sandbox, one on each data set, and what was asked for in vain."""
+    def pytest_report_header(self, config: pytest.Config) -> list[str]:
+        """A line on the model, one on the sandbox, one on each data set, and what was asked for in vain."""
         s = self._settings
-        tries = f"{s.samples} sample(s) of {1 + s.debug_iters} attempt(s), temperature {s.sampling_temperature:g}"
-        lines = [f"mcode: {s.model} ({s.backend}), {tries}, sandbox {s.sandbox}"]
-        lines += [f"mcode: {name} from {origin}" for name, origin in self._origins.items()]
+        how = f"{tries(s.samples, 1 + s.debug_iters)}, temperature {s.sampling_temperature:g}"
+        lines = [f"mcode: {model(s.model, s.backend)}, {how}"]
+        lines += [f"mcode: {self._found.requests}"] if self._found.requests else []
+        lines += [f"mcode: sandbox {s.sandbox}, isolation: {self._found.isolation}"]
+        lines += [f"mcode: {name}, {origin}" for name, origin in self._origins.items()]
         if s.samples > 1 and s.sampling_temperature == 0:
             lines.append("mcode: at temperature 0 the samples of a task will be alike: is --mcode-temperature meant?")
         if s.retrieval is not None:
             lines.append(f"mcode: --mcode-retrieval={s.retrieval} has no effect on this benchmark.")
-        return lines
+        return [spelled(line, config) for line in lines]
 
 
 class Terminable:

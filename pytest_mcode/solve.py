@@ -8,6 +8,7 @@ extracts, executes and judges it; until an attempt passes or the debug iteration
 
 from __future__ import annotations
 
+import asyncio
 import time
 from functools import partial
 
@@ -29,25 +30,26 @@ from pytest_mcode.extract import extract
 from pytest_mcode.options import Settings
 from pytest_mcode.prompts import RECIPES, feedback
 
+#: What ends a task before all samples are drawn: a pass, or a fault, for which the task must run again anyway.
+LAST = (Verdict.PASSED, Verdict.ERROR)
+
 
 async def solve(task: Task, benchmark: Benchmark, solver: Solver, sandbox: Sandbox, settings: Settings) -> TaskResult:
     """Draw samples of one task until one passes, or all of them with ``--mcode-all-samples``."""
     started = time.perf_counter()
     prompt = RECIPES[settings.recipe](task)
     judging = partial(judge, task, benchmark, sandbox, settings)
-    samples: list[Sample] = []
-    for index in range(settings.samples):
+
+    async def draw(index: int) -> Sample:
         seed = settings.seed + index
-        attempts = await solver.sample(task, prompt, judging, seed=seed)
-        samples.append(Sample(index, seed, attempts))
-        if is_last(samples[-1], settings):
-            break
+        return Sample(index, seed, await solver.sample(task, prompt, judging, seed=seed))
+
+    samples: list[Sample] = []
+    if settings.all_samples:
+        samples += await asyncio.gather(*map(draw, range(settings.samples)))
+    while len(samples) < settings.samples and not (samples and samples[-1].status in LAST):
+        samples.append(await draw(len(samples)))
     return TaskResult(task.id, tuple(samples), time.perf_counter() - started)
-
-
-def is_last(sample: Sample, settings: Settings) -> bool:
-    """Whether no further sample is wanted: one passed, or the task met a fault and must run again anyway."""
-    return sample.status is Verdict.ERROR or (sample.status is Verdict.PASSED and not settings.all_samples)
 
 
 async def judge(

@@ -195,6 +195,16 @@ class Store:
         order = (ATTEMPTS.c.task_id, ATTEMPTS.c.sample, ATTEMPTS.c.attempt)
         return self._select(sa.select(*columns).where(ATTEMPTS.c.run_id == run_id).order_by(*order))
 
+    def seconds(self, benchmark: str, model: str) -> Mapping[str, float]:
+        """Mean seconds that each task of a benchmark took that model, over all runs."""
+        query = (
+            sa.select(RESULTS.c.task_id, sa.func.avg(RESULTS.c.seconds).label("seconds"))
+            .join(RUNS, RUNS.c.id == RESULTS.c.run_id)
+            .where(RUNS.c.benchmark == benchmark, RUNS.c.model == model)
+            .group_by(RESULTS.c.task_id)
+        )
+        return {row["task_id"]: row["seconds"] for row in self._select(query)}
+
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()

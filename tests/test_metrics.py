@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from pytest_mcode._types import Status, Verdict
 from pytest_mcode.metrics import Rate, Record, estimate, interval, pass_at_k, records, solve_at_budget
@@ -162,6 +163,14 @@ def test_a_share_of_tasks_has_wilson_s_interval(solved: int, n: int, low: float,
     rate = interval([1.0] * solved + [0.0] * (n - solved))
     assert (rate.value, rate.n) == (solved / n, n)
     assert [rate.low, rate.high] == pytest.approx([low, high], abs=1e-4)
+
+
+@pytest.mark.parametrize("n", [1, 7, 164, 500])
+def test_wilson_s_interval_is_scipys(n: int) -> None:
+    for solved in range(0, n + 1, max(1, n // 7)):
+        expected = stats.binomtest(solved, n).proportion_ci(0.95, method="wilson")
+        rate = interval([1.0] * solved + [0.0] * (n - solved))
+        assert [rate.low, rate.high] == pytest.approx([expected.low, expected.high], abs=1e-12)
 
 
 def test_wilson_s_interval_is_the_formula_s() -> None:

@@ -31,7 +31,8 @@ def test_mine(task: Task, mcode: Mcode) -> None:
 def test_lost(task: Task, mcode: Mcode) -> None:
     mcode(task)
 """
-ASK = ("--mcode-model=reference", "--mcode-sandbox=process", "--mcode-db=r.db")
+#: One task after the other, so that what is told comes in the order of the tasks.
+ASK = ("--mcode-model=reference", "--mcode-sandbox=process", "--mcode-db=r.db", "--mcode-concurrency=1")
 
 
 #: pytester forgets what a run imports; these have parts that cannot be imported twice in one process.

@@ -267,7 +267,7 @@ def test_a_database_that_must_be_there_and_is_not_is_told(tmp_path: Path) -> Non
         with pytest.raises(StoreError) as caught:
             store.existing(str(path))
         assert str(caught.value) == (
-            f"There is no results database {path}: run 'mcode bench' first, or name one with --db."
+            f"There is no results database {path}: run 'mcode bench' first, or name one with --mcode-db."
         )
     assert list(tmp_path.iterdir()) == []
 
@@ -276,14 +276,14 @@ def test_a_database_that_must_be_there_and_is_not_is_told(tmp_path: Path) -> Non
 def test_a_damaged_file_is_told_and_left_alone(path: str, content: bytes) -> None:
     Path(path).write_bytes(content)
     assert refusal(path) == (
-        f"The results database {path} cannot be used (file is not a database): name another file with --db."
+        f"The results database {path} cannot be used (file is not a database): name another file with --mcode-db."
     )
     assert Path(path).read_bytes() == content
 
 
 def test_a_directory_is_told(tmp_path: Path) -> None:
     assert refusal(str(tmp_path)) == (
-        f"The results database {tmp_path} cannot be used (unable to open database file): name another file with --db."
+        f"The results database {tmp_path} cannot be used (unable to open database file): name another file with --mcode-db."
     )
 
 
@@ -304,7 +304,7 @@ def test_somebody_else_s_database_is_told_and_left_alone(path: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE bookmarks (url TEXT)")
     before = Path(path).read_bytes()
-    assert refusal(path) == f"{path} is a database, but not one of mCode's: name another file with --db."
+    assert refusal(path) == f"{path} is a database, but not one of mCode's: name another file with --mcode-db."
     assert Path(path).read_bytes() == before
 
 
@@ -353,7 +353,7 @@ def test_a_newer_database_is_refused_in_one_sentence(opened: Store) -> None:
     Store(opened.path, migrations=TWO).close()
     assert refusal(opened.path) == (
         f"The results database {opened.path} was written by a newer mCode (schema 3, this one knows 1): "
-        f"update pytest-mcode, or name another file with --db."
+        f"update pytest-mcode, or name another file with --mcode-db."
     )
 
 

@@ -26,6 +26,7 @@ class Figures:
         tasks: Its tasks, as far as they are recorded.
         statuses: How many tasks came to what.
         verdicts: How many samples came to what.
+        faults: The sentence of each task that could not be judged, by its id.
         prompt_tokens: Over all attempts; None if the server told none.
         completion_tokens: Likewise.
         seconds: Wall seconds of all tasks, added up.
@@ -40,6 +41,7 @@ class Figures:
     tasks: tuple[Record, ...]
     statuses: Mapping[Status, int]
     verdicts: Mapping[Verdict, int]
+    faults: Mapping[str, str]
     prompt_tokens: int | None
     completion_tokens: int | None
     seconds: float
@@ -60,6 +62,11 @@ class Figures:
     def errors(self) -> int:
         """Tasks that could not be judged."""
         return self.statuses.get(Status.ERROR, 0)
+
+    @property
+    def missing(self) -> int:
+        """Tasks that were planned and are not recorded."""
+        return max(0, self.run.planned - len(self.tasks))
 
     def pass_at(self, k: int) -> Rate | None:
         """pass@k of first attempts; None where it cannot be known."""
@@ -82,6 +89,7 @@ def figures(store: Store, run: Run) -> Figures:
         tasks=tasks,
         statuses=Counter(task.status for task in tasks),
         verdicts=Counter(sample[-1] for task in tasks for sample in task.samples),
+        faults={row["task_id"]: row["error"] for row in results if row["status"] == Status.ERROR},
         prompt_tokens=_total(row["prompt_tokens"] for row in attempts),
         completion_tokens=_total(row["completion_tokens"] for row in attempts),
         seconds=math.fsum(row["seconds"] for row in results),
@@ -98,6 +106,7 @@ def as_json(found: Figures) -> dict[str, Any]:
         "judged": found.judged,
         "recorded": len(found.tasks),
         "errors": found.errors,
+        "faults": dict(found.faults),
         "verdicts": {verdict.value: number for verdict, number in found.verdicts.items()},
         "pass@k": {str(k): _rate(found.pass_at(k)) for k in range(1, found.samples + 1)},
         "solve@samples": {str(n): _rate(found.solved_within(n)) for n in range(1, found.samples + 1)},

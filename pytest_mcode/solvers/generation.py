@@ -17,6 +17,7 @@ from mellea.core import Backend, Context, ModelOutputThunk
 
 from pytest_mcode._errors import ModelError
 from pytest_mcode._types import Completion, Message
+from pytest_mcode.gate import Gate
 
 #: Providers whose replies come over a network, and always with a finish reason when they are whole.
 SERVED = ("ollama", "openai", "litellm")
@@ -45,6 +46,7 @@ class Generator:
         options: Generation options in Mellea's terms.
         deadline: Seconds after which a request is cancelled.
         pause: Seconds before the second try.
+        gate: How many requests the server is given at once; the deadline counts from when it is given this one.
         tries: How often a request that meets passing faults is sent in all.
     """
 
@@ -52,6 +54,7 @@ class Generator:
     options: Mapping[str, Any]
     deadline: float
     pause: float
+    gate: Gate
     tries: int = 3
 
     async def generate(self, action: Any, context: Context) -> Generated:
@@ -65,10 +68,22 @@ class Generator:
             async for attempt in self._retrying():
                 with attempt:
                     number = attempt.retry_state.attempt_number
-                    output, after, completion = await self.once(action, context)
+                    output, after, completion = await self._in_turn(action, context)
         except ModelError as error:
             raise ModelError(f"{error} It was asked {number} times." if number > 1 else str(error)) from error
         return Generated(output, after, replace(completion, tries=number))
+
+    async def _in_turn(self, action: Any, context: Context) -> Generated:
+        """Send one request when the gate lets it through, and let the gate learn from what comes."""
+        async with self.gate.request():
+            try:
+                generated = await self.once(action, context)
+            except ModelError as error:
+                if error.busy:
+                    self.gate.busy()
+                raise
+        self.gate.served(generated.completion.seconds)
+        return generated
 
     def _retrying(self) -> tenacity.AsyncRetrying:
         return tenacity.AsyncRetrying(
@@ -120,7 +135,7 @@ def fault(error: Exception) -> ModelError:
         return ModelError(f"The connection to the model server broke ({shown}).", passing=True)
     status = getattr(error, "status_code", None)
     passing = status is None or status in (408, 429) or status >= 500  # noqa: PLR2004 - HTTP's own numbers
-    return ModelError(f"The model server failed ({shown}).", passing=passing)
+    return ModelError(f"The model server failed ({shown}).", passing=passing, busy=status in (429, 503))
 
 
 def read(output: ModelOutputThunk[Any], seconds: float) -> Completion:

@@ -8,7 +8,9 @@ imports Mellea.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -28,60 +30,84 @@ from mellea.core import (
 from pytest_mcode import options
 from pytest_mcode._errors import InfrastructureError
 from pytest_mcode._types import Attempt, Judge, Judgement, Message, Prompt, Task, Verdict
+from pytest_mcode.gate import Gate
 from pytest_mcode.options import Settings
 from pytest_mcode.prompts import repair
 from pytest_mcode.solvers import reference
 from pytest_mcode.solvers.backends import ReferenceBackend, open_backend
 from pytest_mcode.solvers.generation import Generated, Generator
 
+#: Samples that one Mellea backend serves well at once; more of them open another.
+SHARED = 64
+
+
+@dataclass
+class Shared:
+    """A backend, and how many samples use it now."""
+
+    backend: Backend
+    users: int = 0
+
 
 class MelleaSolver:
-    """Generates through one Mellea backend, made with the first sample and shared by all.
+    """Generates through Mellea backends, opened as they are needed and shared by all samples.
 
     Args:
-        settings: The run's configuration.
+        settings: The run's configuration; its ``concurrency`` is how many requests are sent at once.
         pause: Seconds before a request that met a passing fault is sent again; each further pause is twice as long.
     """
 
     def __init__(self, settings: Settings, pause: float) -> None:
         self._settings, self._pause = settings, pause
-        self._backend: Backend | None = None
+        self._gate = Gate(settings.concurrency or SHARED)
+        self._backends: list[Shared] = []
         self._opening = asyncio.Lock()
 
     async def sample(self, task: Task, prompt: Prompt, judge: Judge, *, seed: int) -> tuple[Attempt, ...]:
         """Make one sample; see `pytest_mcode._types.Solver`. Only a fault of the judge's own code is raised."""
         s = self._settings
-        loop = DebugLoop(judge, attempts=1 + s.debug_iters, deadline=s.gen_timeout, pause=self._pause)
+        asking = partial(Generator, deadline=s.gen_timeout, pause=self._pause, gate=self._gate)
+        loop = DebugLoop(judge, attempts=1 + s.debug_iters, asking=asking)
         *before, last = prompt.messages
         context: Context = ChatContext()
         for message in before:
             context = context.add(turn(message))
         try:
-            await mfuncs.aact(
-                turn(last),
-                context,
-                await self._backend_for(task),
-                strategy=loop,
-                return_sampling_results=True,
-                silence_context_type_warning=True,
-                model_options=model_options(s, prompt, seed),
-            )
+            async with self._backend_for(task) as backend:
+                await mfuncs.aact(
+                    turn(last),
+                    context,
+                    backend,
+                    strategy=loop,
+                    return_sampling_results=True,
+                    silence_context_type_warning=True,
+                    model_options=model_options(s, prompt, seed),
+                )
         except InfrastructureError as error:
             loop.attempts.append(Attempt(len(loop.attempts), Verdict.ERROR, error=str(error)))
         return tuple(loop.attempts)
 
     async def aclose(self) -> None:
-        """Close the backend's connections."""
-        if self._backend is not None:
-            await self._backend.aclose()
+        """Close the backends' connections."""
+        for shared in self._backends:
+            await shared.backend.aclose()
 
-    async def _backend_for(self, task: Task) -> Backend:
+    @contextlib.asynccontextmanager
+    async def _backend_for(self, task: Task) -> AsyncIterator[Backend]:
+        """A backend with room for one more sample; a new one where all are full."""
         if self._settings.model == reference.NAME:
-            return ReferenceBackend(task)
+            yield ReferenceBackend(task)
+            return
         async with self._opening:
-            if self._backend is None:
-                self._backend = await asyncio.to_thread(open_backend, self._settings)
-        return self._backend
+            shared = next((shared for shared in self._backends if shared.users < SHARED), None)
+            if shared is None:
+                shared = Shared(await asyncio.to_thread(open_backend, self._settings))
+                self._backends.append(shared)
+            shared.users += 1
+        try:
+            yield shared.backend
+        finally:
+            shared.users -= 1
 
 
 class DebugLoop(SamplingStrategy):
@@ -90,8 +116,8 @@ class DebugLoop(SamplingStrategy):
     ``attempts`` then holds each one in order. A fault while generating is raised as `ModelError`.
     """
 
-    def __init__(self, judge: Judge, *, attempts: int, deadline: float, pause: float) -> None:
-        self._judge, self._budget, self._deadline, self._pause = judge, attempts, deadline, pause
+    def __init__(self, judge: Judge, *, attempts: int, asking: Callable[..., Generator]) -> None:
+        self._judge, self._budget, self._asking = judge, attempts, asking
         self.attempts: list[Attempt] = []
 
     async def sample(
@@ -105,7 +131,7 @@ class DebugLoop(SamplingStrategy):
         **_: Any,
     ) -> SamplingResult[Any]:
         """Run the loop; see `mellea.core.SamplingStrategy`."""
-        generator = Generator(backend, model_options or {}, self._deadline, self._pause)
+        generator = self._asking(backend, model_options or {})
         done: list[tuple[Any, Generated, TestsPass]] = []
         for index in range(self._budget):
             generated = await generator.generate(action, context)

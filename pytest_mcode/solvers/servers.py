@@ -6,6 +6,7 @@ import base64
 import json
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from http.client import HTTPException
 from importlib.util import find_spec
 from typing import Any
@@ -20,6 +21,9 @@ from pytest_mcode.solvers import reference
 #: Seconds that a server may take to answer what costs it nothing.
 PATIENCE = 5.0
 
+#: Requests at once by backend: Ollama's own default, what vLLM and its like batch well, and one for a model in-process.
+AT_ONCE = {"ollama": 4, "openai": 32, "litellm": 32, "hf": 1}
+REFERENCE = 8
 #: A package that Mellea's extra for that backend brings, and hardly anything else does.
 EXTRAS = {"litellm": "litellm", "hf": "llguidance"}
 
@@ -82,6 +86,41 @@ def openai(settings: Settings) -> dict[str, str]:
         shown = _url.without_credentials(url)
         raise UsageError(f"The server at {shown} does not serve {settings.model!r}{nearest(settings.model, names)}.")
     return {}
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """How many requests a server is given at once, and in words why."""
+
+    requests: int
+    why: str
+
+    @property
+    def told(self) -> str:
+        """The choice in one line."""
+        return f"{self.requests} request{'s' if self.requests > 1 else ''} at once ({self.why})"
+
+
+def capacity(settings: Settings) -> Capacity:
+    """How many requests to send at once: as many as asked for, as the server tells, or its kind's default."""
+    if settings.concurrency is not None:
+        return Capacity(settings.concurrency, "in each process, as asked")
+    if settings.model == reference.NAME:
+        return Capacity(REFERENCE, "no server is asked")
+    told = slots(settings) if settings.backend == "openai" else None
+    if told is not None:
+        return Capacity(told, "the slots that the server tells of")
+    return Capacity(AT_ONCE[settings.backend], f"the default for {settings.backend}; --mcode-concurrency sets it")
+
+
+def slots(settings: Settings) -> int | None:
+    """The parallel slots of a llama.cpp server, which is the one that tells; None of others."""
+    url = options.openai_url(settings).removesuffix("/v1")
+    try:
+        told = ask(f"{url}/props", key=options.api_key()).get("total_slots")
+    except ModelError:
+        return None
+    return told if isinstance(told, int) and told > 0 else None
 
 
 def ask(url: str, key: str = "") -> dict[str, Any]:

@@ -1,0 +1,31 @@
+"""How a run is named, the same in header and summary."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_mcode.solvers.reference import NAME as REFERENCE
+
+
+def model(name: str, backend: str) -> str:
+    """Who writes the solutions."""
+    return "reference solutions" if name == REFERENCE else f"{name} ({backend})"
+
+
+def tries(samples: int, attempts: int) -> str:
+    """How often a task may be tried."""
+    return f"{plural(samples, 'sample')} of {plural(attempts, 'attempt')} a task"
+
+
+def fault(report: pytest.TestReport) -> str:
+    """One line on why a test did not end as it should."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        first = str(crash.message).partition("\n")[0]
+        return f"{first} ({crash.path}:{crash.lineno})"
+    return " ".join(report.longreprtext.strip().splitlines()[-1:]) or "the test did not end"
+
+
+def plural(number: int, noun: str) -> str:
+    """A number of things."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,75 @@
+"""The solver and the sandbox of one process, opened with its first task, and the tasks under way on its loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from pytest_mcode._benchmark import Benchmark
+from pytest_mcode._errors import McodeError
+from pytest_mcode._types import Sandbox, Solver, Task, TaskResult
+from pytest_mcode.engine import Engine
+from pytest_mcode.options import Settings
+from pytest_mcode.solve import solve
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How the parts of a process are opened; each may raise `McodeError`."""
+
+    solver: Callable[[], Solver]
+    sandbox: Callable[[], Sandbox]
+
+
+class Solving:
+    """Solves tasks on the engine's loop; as many at once as are started."""
+
+    def __init__(self, settings: Settings, parts: Parts) -> None:
+        self._settings, self._parts, self._engine = settings, parts, Engine()
+        self._solver: Solver | None = None
+        self._sandbox: Sandbox | None = None
+        self._ahead: dict[str, tuple[Task, Future[TaskResult]]] = {}
+
+    def start(self, key: str, task: Task, benchmark: Benchmark, budget: float | None) -> Future[TaskResult]:
+        """Start solving a task that `take` will ask for by ``key``; ``budget`` is its time limit in seconds."""
+        future = self._engine.start(self._solve(task, benchmark, budget))
+        self._ahead[key] = task, future
+        return future
+
+    def take(self, key: str, task: Task, benchmark: Benchmark) -> TaskResult:
+        """The result for ``task``: of the solve that was started for ``key``, or of one that is started now.
+
+        Raises:
+            TimeoutError: The task's budget was spent.
+        """
+        started, future = self._ahead.pop(key, (None, None))
+        if future is None or started != task:
+            if future is not None:
+                future.cancel()
+            future = self._engine.start(self._solve(task, benchmark, None))
+        try:
+            return future.result()
+        finally:
+            future.cancel()  # leaving early, as Ctrl-C and pytest-timeout do, ends the request
+
+    def close(self) -> None:
+        """Leave no connection, process or container behind."""
+        for _, future in self._ahead.values():
+            future.cancel()
+        self._ahead.clear()
+        for part in (self._solver, self._sandbox):
+            if part is not None:
+                self._engine.run(part.aclose())
+        self._engine.close()
+        self._solver = self._sandbox = None
+
+    async def _solve(self, task: Task, benchmark: Benchmark, budget: float | None) -> TaskResult:
+        try:
+            self._solver = self._solver or self._parts.solver()
+            self._sandbox = self._sandbox or self._parts.sandbox()
+        except McodeError as error:
+            return TaskResult(task.id, (), 0.0, fault=str(error))
+        async with asyncio.timeout(budget):
+            return await solve(task, benchmark, self._solver, self._sandbox, self._settings)
