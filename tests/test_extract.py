@@ -582,7 +582,7 @@ def references() -> list[tuple[str, str, str, str]]:
 
 
 @pytest.mark.filterwarnings("ignore:.*invalid escape")
-@pytest.mark.skipif(not DATA.is_dir(), reason="the data sets are not at hand")
+@pytest.mark.skipif(not DATA.is_dir(), reason="data: no ../shared/data beside the checkout")
 @pytest.mark.parametrize(
     "shape",
     [
@@ -600,7 +600,7 @@ def test_every_reference_is_found_in_an_answer(shape: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*invalid escape")
-@pytest.mark.skipif(not DATA.is_dir(), reason="the data sets are not at hand")
+@pytest.mark.skipif(not DATA.is_dir(), reason="data: no ../shared/data beside the checkout")
 def test_every_function_alone_is_completed_with_the_preamble() -> None:
     for task_id, entry_point, preamble, reference in references():
         alone = reference[len(preamble) :]
