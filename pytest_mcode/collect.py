@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -140,7 +141,7 @@ class Plan:
 
     def write(self, path: Path) -> None:
         """Leave the plan for the controller; every worker collects the same, so any of them may."""
-        whole = path.with_suffix(f".{id(self)}")
+        whole = path.with_suffix(f".{os.getpid()}")
         whole.write_text(json.dumps(asdict(self)))
         whole.replace(path)
 

@@ -47,7 +47,7 @@ class DockerHome:
         except (docker.errors.DockerException, OSError) as error:
             raise SandboxError(
                 f"No Docker engine answers ({reason(error)}): start Docker, or use --mcode-sandbox=process, "
-                f"which does not isolate what it runs."
+                f"whose isolation depends on the machine."
             ) from error
 
     def limits(self, timeout: float) -> dict[str, int]:

@@ -12,7 +12,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 #: Whom mCode starts them as where it is root itself: else a namespace's inner user would be the host's root outside.
 NOBODY = 65534
@@ -124,7 +123,7 @@ def pythons() -> Iterator[tuple[str, tuple[str, ...]]]:
     """Interpreters, ours first, and where each has its files: another user may be unable to read ours."""
     yield sys.executable, tuple(dict.fromkeys((sys.prefix, sys.base_prefix, os.path.realpath(sys.base_prefix))))
     system = shutil.which("python3", path="/usr/bin:/usr/local/bin")
-    if system is not None and not Path(system).samefile(sys.executable):
+    if system is not None and system != sys.executable:
         yield system, ()
 
 
