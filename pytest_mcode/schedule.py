@@ -6,7 +6,6 @@ Public: its hooks, its ``Scheduling`` protocol, ``workerinput``. Private, and he
 
 from __future__ import annotations
 
-import math
 import tempfile
 import time
 from collections.abc import Sequence
@@ -22,6 +21,8 @@ from pytest_mcode.loop import AsCompleted, Order
 from pytest_mcode.outcome import Recorder
 from pytest_mcode.solving import Solving
 
+#: Tasks at the most that are ready to ask while others are answered, executed and recorded.
+READY = 32
 PLAN, CONCURRENCY, AHEAD = "mcode_plan", "mcode_concurrency", "mcode_ahead"
 
 
@@ -39,11 +40,22 @@ class Share:
 
     def of_one(self, workers: int) -> int:
         """Requests of one of so many processes."""
-        return self.requests if self.each else max(1, math.ceil(self.requests / workers))
+        return self.requests if self.each else max(1, self.requests // workers)
 
-    def of_all(self, workers: int) -> int:
-        """Requests of all of so many processes."""
-        return self.requests * workers if self.each else self.requests
+    def tasks(self, workers: int) -> tuple[int, int]:
+        """Tasks under way in one of so many processes, and in all: while some are executed, others wait for the model.
+
+        Where there are more processes than requests, nothing but the tasks bounds the requests.
+        """
+        if not self.each and self.requests < workers:
+            return 1, self.requests
+        one = with_ready(self.of_one(workers))
+        return one, one * workers
+
+
+def with_ready(requests: int) -> int:
+    """Tasks under way where so many requests are sent at once: whenever one is answered, the next is ready."""
+    return requests + min(requests, READY)
 
 
 class Distribution:
@@ -73,8 +85,7 @@ class Distribution:
         """Deal one by one."""
         if not self._ours:
             return None
-        one, all_of_them = self._share.of_one(self._workers), self._share.of_all(self._workers)
-        return Dealer(self._workers, one, all_of_them, self._order)
+        return Dealer(self._workers, *self._share.tasks(self._workers), self._order)
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_xdist_node_collection_finished(self) -> None:

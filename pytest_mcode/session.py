@@ -8,6 +8,7 @@ import platform
 import secrets
 import signal
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -29,8 +30,6 @@ from pytest_mcode.spelling import spelled
 if TYPE_CHECKING:
     from pytest_mcode.store import Store
 
-#: Tasks beyond those that wait for the model: while they are executed, the server has others to answer.
-EXECUTING = 2
 #: Packages whose versions a run stores, because they may change what it finds.
 PACKAGES = ("pytest-mcode", "mellea", "pytest", "pytest-xdist", "datasets")
 
@@ -76,12 +75,14 @@ def solve_here(config: pytest.Config, settings: Settings) -> Solving:
 
 def record(config: pytest.Config, settings: Settings) -> Found:
     """On the controller: look before anything is spent, then record rows, progress and summary."""
-    from pytest_mcode.report.terminal import Summary
-    from pytest_mcode.solvers import servers
-    from pytest_mcode.store import Store
+    with ThreadPoolExecutor(1) as thread:  # while a sandbox starts, the packages that this process needs are loaded
+        sandbox = thread.submit(lambda: asyncio.run(check_sandbox(settings)))
+        from pytest_mcode.report.terminal import Summary
+        from pytest_mcode.solvers import servers
+        from pytest_mcode.store import Store
 
-    server, capacity = servers.check(settings), servers.capacity(settings)
-    isolation = asyncio.run(check_sandbox(settings))
+        server, capacity = servers.check(settings), servers.capacity(settings)
+        isolation = sandbox.result()
     chosen = replace(settings, concurrency=capacity.requests)
     store = Store(settings.db)
     recorder = Recorder(store, partial(begin, store, chosen, {**server, "isolation": isolation}))
@@ -93,7 +94,7 @@ def record(config: pytest.Config, settings: Settings) -> Found:
         share = schedule.Share(capacity.requests, each=settings.concurrency is not None)
         register(schedule.Distribution(config, recorder, share, order), "mcode-distribution")
     else:
-        ahead = capacity.requests + EXECUTING if capacity.requests > 1 else 1
+        ahead = 1 if capacity.requests == 1 else schedule.with_ready(capacity.requests)
         register(Loop(solve_here(config, chosen), ahead, order), "mcode-loop")
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     if terminal is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 
 from pytest_mcode import options
@@ -18,4 +19,5 @@ def open_solver(settings: Settings, *, pause: float = PAUSE) -> Solver:
     logging.getLogger("mellea").setLevel(logging.CRITICAL)
     from pytest_mcode.solvers.mellea import MelleaSolver
 
+    gc.freeze()  # modules are never garbage: neither a collection nor the interpreter's end need walk all of Mellea's
     return MelleaSolver(settings, pause)
