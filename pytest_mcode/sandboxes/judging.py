@@ -21,8 +21,8 @@ class Executor(Protocol):
         """What keeps programs apart from the host."""
         ...
 
-    async def execute(self, program: Program, mode: Mode, timeout: float) -> Execution | None:
-        """Execute a program; None where its tests pass to the solution what cannot cross between processes."""
+    async def execute(self, program: Program, mode: Mode, timeout: float) -> Execution:
+        """Execute a program."""
         ...
 
     async def aclose(self) -> None:
@@ -57,12 +57,9 @@ class Judging:
         how = program.isolation
         if how is not None and self._fit.get((program.tests, how), True):
             execution = await self._executor.execute(program, Mode.ISOLATED, timeout)
-            if execution is not None and (execution.passed or await self._fits(program.tests, how, timeout)):
+            if execution.passed or await self._fits(program.tests, how, timeout):
                 return execution
-            self._fit[program.tests, how] = False
-        execution = await self._executor.execute(program, Mode.TWO_PHASE, timeout)
-        assert execution is not None  # nothing crosses in two phases
-        return execution
+        return await self._executor.execute(program, Mode.TWO_PHASE, timeout)
 
     async def aclose(self) -> None:
         """End all sandboxes."""
@@ -73,5 +70,5 @@ class Judging:
         if (tests, how) not in self._fit:
             reference = dataclasses.replace(TRIVIAL, solution=how.reference, tests=tests, isolation=how)
             execution = await self._executor.execute(reference, Mode.ISOLATED, timeout)
-            self._fit[tests, how] = execution is not None and execution.passed
+            self._fit[tests, how] = execution.passed
         return self._fit[tests, how]

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from pytest_mcode._errors import SandboxError
 from pytest_mcode._types import Execution, Mode, Program
+from pytest_mcode.sandboxes.jobs import Job, packed
 from pytest_mcode.sandboxes.judging import PATIENCE, TRIVIAL
 from pytest_mcode.sandboxes.quiet import Quiet, default_directory
 from pytest_mcode.sandboxes.sending import Place
@@ -77,7 +78,7 @@ class Pool:
         """What keeps programs apart from the host."""
         return self._home.isolation
 
-    async def execute(self, program: Program, mode: Mode, timeout: float) -> Execution | None:
+    async def execute(self, program: Program, mode: Mode, timeout: float) -> Execution:
         """Execute a program; see `pytest_mcode.sandboxes.judging.Executor`.
 
         One that was stopped at its time limit while others ran is executed again alone, and that execution counts.
@@ -85,16 +86,16 @@ class Pool:
         Raises:
             SandboxError: It could not be executed, through no fault of its own.
         """
-        job = self._job(program, mode, timeout)
+        job = packed(program, mode, timeout, self._home.limits(timeout))
         async with self._free, self._quiet.shared():
             busy = self._quiet.busy
             first = await self._surviving(job)
             busy = busy or self._quiet.busy
-        if first is None or not (first.timed_out and busy):
+        if not (first.timed_out and busy):
             return first
         async with self._free, self._quiet.alone():
             second = await self._surviving(job)
-        return second and dataclasses.replace(second, first_seconds=first.seconds)
+        return dataclasses.replace(second, first_seconds=first.seconds)
 
     async def aclose(self) -> None:
         """End all sandboxes."""
@@ -104,7 +105,7 @@ class Pool:
         await asyncio.gather(*self._ending, return_exceptions=True)
         self._threads.shutdown(wait=False)
 
-    async def _surviving(self, job: dict[str, Any]) -> Execution | None:
+    async def _surviving(self, job: Job) -> Execution:
         """Execute a job's program, a second time where its sandbox died.
 
         A program that ends every sandbox it runs in, while another program runs well there, has failed.
@@ -116,18 +117,11 @@ class Pool:
         try:
             return await self._run(job)
         except SandboxDiedError:
-            await self._run(self._job(TRIVIAL, Mode.TWO_PHASE, PATIENCE))
+            await self._run(packed(TRIVIAL, Mode.TWO_PHASE, PATIENCE, self._home.limits(PATIENCE)))
             ended = "The program ended its sandbox."
-            return Execution(passed=False, phase="solution", exit_code=None, stderr=ended, mode=Mode(job["mode"]))
+            return Execution(passed=False, phase="solution", exit_code=None, stderr=ended, mode=job.mode)
 
-    def _job(self, program: Program, mode: Mode, timeout: float) -> dict[str, Any]:
-        """What a supervisor is told."""
-        job: dict[str, Any] = {"solution": program.solution, "tests": program.tests}
-        if mode is Mode.ISOLATED and program.isolation is not None:
-            job |= {"calls": list(program.isolation.calls), "prelude": program.isolation.prelude}
-        return {**job, "mode": mode.value, "timeout": timeout, "limits": self._home.limits(timeout)}
-
-    async def _run(self, job: dict[str, Any]) -> Execution | None:
+    async def _run(self, job: Job) -> Execution:
         worker = self._idle.pop() if self._idle else await self._thread(self._start)
         with self._kept(worker):
             return await self._thread(lambda: worker.run(job))

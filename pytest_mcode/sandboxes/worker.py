@@ -8,14 +8,15 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from pytest_mcode._errors import SandboxError
-from pytest_mcode._types import Execution, Mode
+from pytest_mcode._types import Execution
 from pytest_mcode.sandboxes.inside import frames
+from pytest_mcode.sandboxes.jobs import Job, seen
 from pytest_mcode.sandboxes.sending import Place, opening
 
-#: Bytes of the longest answer; two streams and a traceback, each byte of which JSON may spell with six.
-ANSWER = 1 << 21
+#: Bytes of the longest frame of an answer: two streams of each of two processes, and a traceback, 64 KiB each.
+ANSWER = 1 << 19
 #: Seconds that a supervisor may need to start, and beyond a program's own to clean up after it.
-START, GRACE = 30.0, 8.0
+START, GRACE = 30.0, 5.0
 
 
 class Link(Protocol):
@@ -55,12 +56,13 @@ class Worker:
 
     def __init__(self, open_link: Callable[[], Link], place: Place) -> None:
         self._inbox = frames.Inbox(ANSWER)
+        self._heard: list[bytes] = []
         self._link = open_link()
         self.programs = 0
         self.clean = True
         try:
             self._link.send(opening(place))
-            self.hello = self._answer(START)
+            self.hello: dict[str, Any] = json.loads(self._frame(time.monotonic() + START))
         except (OSError, EOFError, ValueError, frames.BrokenFrameError) as error:
             said = self._link.last_words().strip()[-300:] or repr(error)
             self.kill()
@@ -68,8 +70,8 @@ class Worker:
                 f"The sandbox's Python did not start ({said}): it must be Python 3.8 or newer."
             ) from error
 
-    def run(self, job: dict[str, Any]) -> Execution | None:
-        """Execute a job's program; None where its tests pass to the solution what cannot cross between processes.
+    def run(self, job: Job) -> Execution:
+        """Execute a job's program.
 
         Raises:
             SandboxDiedError: There was no answer.
@@ -77,45 +79,24 @@ class Worker:
         self.programs += 1
         self.clean = False
         try:
-            self._link.send(frames.pack_json(job))
-            answer = self._answer(job["timeout"] + GRACE)
+            self._link.send(job.data)
+            until = time.monotonic() + job.timeout + GRACE
+            told, written = self._frame(until), self._frame(until)
+            self.clean = json.loads(told)["clean"]
+            return seen(told, written, job.mode)
         except (OSError, EOFError, ValueError, frames.BrokenFrameError) as error:
-            self.kill()
             why = str(error) or type(error).__name__
             raise SandboxDiedError(f"The sandbox died while a program ran in it ({why}).") from error
-        self.clean = answer["clean"]
-        return None if answer["end"] == "unfit" else seen(answer, Mode(job["mode"]))
 
     def kill(self) -> None:
         """End the sandbox."""
         self.clean = False
         self._link.kill()
 
-    def _answer(self, seconds: float) -> dict[str, Any]:
-        until = time.monotonic() + seconds
-        while True:
+    def _frame(self, until: float) -> bytes:
+        while not self._heard:
             data = self._link.receive(max(0.0, until - time.monotonic()))
             if not data:
                 raise EOFError("it closed its side")
-            for body in self._inbox.feed(data):
-                answer: dict[str, Any] = json.loads(body)
-                return answer
-
-
-def seen(answer: dict[str, Any], mode: Mode) -> Execution:
-    """From a supervisor's answer to an execution; why a program was stopped is the last line of its stderr."""
-    stderr = answer["stderr"] + answer["traceback"]
-    if answer["out_of_memory"]:
-        stderr += "\nKilled: the program used more memory than it may."
-    elif answer["end"] == "output":
-        stderr += "\nStopped: the program wrote more output than it may."
-    return Execution(
-        passed=answer["end"] == "passed",
-        timed_out=answer["end"] == "timeout",
-        phase=answer["phase"],
-        exit_code=answer["exit_code"],
-        stdout=answer["stdout"],
-        stderr=stderr,
-        seconds=answer["seconds"],
-        mode=mode,
-    )
+            self._heard += self._inbox.feed(data)
+        return self._heard.pop(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
@@ -9,12 +10,14 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Iterable
 from typing import Any
 
-from . import frames, isolated, program
+from . import frames, isolated, plain, program
+from .buffers import Captured, Heard
 from .cleaning import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
-from .output import Captured
 
+PR_SET_NO_NEW_PRIVS, CAPABILITY_VERSION_3 = 38, 0x20080522
 #: The program's file descriptor for talking to the supervisor, above its standard streams.
 CONTROL = 3
 #: The longest thing that a program may say to the supervisor, in bytes.
@@ -33,12 +36,10 @@ class Child:
     def __init__(self, home: Any, keep: int, link: socket.socket) -> None:
         self.uid = home.next_uid()
         self.status: int | None = None
-        self.out, self.err = Captured(keep), Captured(keep)
-        self.inbox = frames.Inbox(SAID)
-        self._unsent = b""
-        self.control, theirs = socket.socketpair()
-        self.out_fd, out = os.pipe()
-        self.err_fd, err = os.pipe()
+        self._unsent: list[Any] = []
+        self._control, theirs = socket.socketpair()
+        out_fd, out = os.pipe()
+        err_fd, err = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             become(home, self.uid, (out, err, theirs.fileno(), link.fileno()))
@@ -46,28 +47,32 @@ class Child:
         link.close()
         os.close(out)
         os.close(err)
-        self.control.setblocking(False)
-        os.set_blocking(self.out_fd, False)
-        os.set_blocking(self.err_fd, False)
+        self._control.setblocking(False)
+        os.set_blocking(out_fd, False)
+        os.set_blocking(err_fd, False)
+        self.out, self.err = Captured(out_fd, keep), Captured(err_fd, keep)
+        self.said = Heard(self._control.fileno(), SAID)
 
     @property
     def sending(self) -> bool:
         """Whether something is left to be sent."""
         return bool(self._unsent)
 
-    def send(self, body: bytes) -> None:
-        """Queue a frame, and send what goes."""
-        self._unsent += frames.pack(body)
+    def send(self, *pieces: bytes | memoryview) -> None:
+        """Queue bytes, and send what goes."""
+        self._unsent += pieces
         self.push()
 
     def push(self) -> None:
         """Send what the process takes now."""
         try:
-            self._unsent = self._unsent[self.control.send(self._unsent) :]
+            while self._unsent:
+                rest = memoryview(self._unsent[0])[self._control.send(self._unsent[0]) :]
+                self._unsent[:1] = [rest] if rest else []
         except BlockingIOError:
             pass
         except OSError:  # it is gone, which its end will tell
-            self._unsent = b""
+            self._unsent = []
 
     @property
     def exit_code(self) -> int | None:
@@ -77,10 +82,11 @@ class Child:
         return -os.WTERMSIG(self.status) if os.WIFSIGNALED(self.status) else os.WEXITSTATUS(self.status)
 
     def close(self) -> None:
-        """Close our ends."""
-        self.control.close()
-        os.close(self.out_fd)
-        os.close(self.err_fd)
+        """Close our ends and forget what came through them."""
+        self._unsent = []
+        self._control.close()
+        for buffer in (self.out, self.err, self.said):
+            buffer.close()
 
 
 def become(home: Any, uid: int, pipes: tuple[int, int, int, int]) -> None:
@@ -95,14 +101,15 @@ def become(home: Any, uid: int, pipes: tuple[int, int, int, int]) -> None:
             os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
+        give_up_rights()
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # no program outlives its supervisor
         surroundings(home.directory())
         part = json.loads(frames.read(CONTROL) or b"null")
         limit(part["limits"])
-        for name in [name for name in sys.modules if name.split(".")[0] == "inside"]:
-            del sys.modules[name]
+        hide_ourselves(but=() if part["role"] == "two-phase" else ("inside", plain.__name__))
         gc.freeze()
         gc.enable()
+        sys.setrecursionlimit(sys.getrecursionlimit() + depth())
         play(part)
     except BaseException as error:
         program.raised(CONTROL, "set-up", error)
@@ -121,11 +128,35 @@ def play(part: dict[str, Any]) -> None:
     program.two_phase(CONTROL, part["solution"])
 
 
+def hide_ourselves(but: Iterable[str]) -> None:
+    """Take our modules from where imports look, except what pickle must find: what makes iterators is in `plain`."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "inside"]:
+        if name not in but:
+            del sys.modules[name]
+
+
+def depth() -> int:
+    """Frames below us, which are not the program's to count."""
+    frame, count = sys._getframe(), 0  # noqa: SLF001 - as inspect does it, without its weight
+    while frame.f_back is not None:
+        frame, count = frame.f_back, count + 1
+    return count
+
+
+def give_up_rights() -> None:
+    """Keep no capability, and gain none by another program: where we are root, root's name is all that is left."""
+    if sys.platform.startswith("linux"):
+        prctl(PR_SET_NO_NEW_PRIVS, 1)
+        header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
+        ctypes.CDLL(None).capset(header, (ctypes.c_uint32 * 6)())
+
+
 def default_signals() -> None:
-    """Undo what the supervisor set."""
+    """Undo what the supervisor set: signals as Python itself has them at its start."""
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

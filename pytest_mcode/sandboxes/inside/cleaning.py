@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
+import resource
 import signal
 import sys
 import time
+from typing import Any
 
 #: Seconds between two looks at processes that are dying.
 GLANCE = 0.0001
-#: Seconds after which a process that does not die is given up, and the sandbox with it.
+#: Seconds after which what cannot be ended or removed is given up, and the sandbox with it.
 PATIENCE = 3.0
+#: The programs' uids: the first, and how many. A container starts anywhere among them, because the kernel counts a
+#: uid's processes over all containers.
+FIRST_UID, UIDS = 20000, 40000
+LIMITS = sorted({number for name, number in vars(resource).items() if name.startswith("RLIMIT_")})
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 1, 4, 36
 
 
@@ -38,22 +43,22 @@ class Alone:
     def __init__(self, places: list[str], *, many: bool) -> None:
         self._top = None if places else os.getcwd()
         self._writable = [place for place in places or [os.getcwd()] if os.access(place, os.W_OK)]
+        self._identities = [_identity(place) for place in self._writable]
         self._many = many
-        self._programs = 0
+        self._programs = int.from_bytes(os.urandom(4), "big")
         prctl(PR_SET_DUMPABLE, 0)  # shuts /proc/1/{fd,mem,environ} to programs of the same uid
 
     def next_uid(self) -> int:
         """A uid that the last programs did not have, so that nothing of theirs can be reached."""
         self._programs += 1
-        return 20000 + self._programs % 10000 if self._many else os.getuid()
+        return FIRST_UID + self._programs % UIDS if self._many else os.getuid()
 
     def directory(self) -> str:
         """Where a process of the program starts; it makes the directory itself."""
         return os.path.join(self._writable[0], str(os.getpid()))
 
-    def end_all(self, _leaders: list[int]) -> bool:
-        """Kill every other process and reap it; whether that was done."""
-        until = time.monotonic() + PATIENCE
+    def end_all(self, _leaders: list[int], until: float) -> bool:
+        """Kill every other process and reap it; whether that was done in time."""
         while time.monotonic() < until:
             try:
                 os.kill(-1, signal.SIGKILL)  # atomic, so that nothing can fork away from it
@@ -64,18 +69,22 @@ class Alone:
             time.sleep(GLANCE)
         return False
 
-    def wipe(self, uids: list[int]) -> bool:
+    def wipe(self, uids: list[int], until: float) -> bool:
         """Remove what the processes of those uids left; whether nothing is left."""
-        if _system_v_objects():
+        if _system_v_objects() or _held_ports() or not self._is_ours():
             return False
         if self._is_empty():
             return True
         for uid in uids:
             pid = os.fork()
             if pid == 0:
-                _remove_as(uid if self._many else None, self._writable)
+                _remove_as(uid if self._many else None, self._writable, until)
             os.waitpid(pid, 0)
         return self._is_empty()
+
+    def _is_ours(self) -> bool:
+        """Whether nobody put another directory in the place of one."""
+        return [_identity(place) for place in self._writable] == self._identities
 
     def _is_empty(self) -> bool:
         """Whether no file is left; empty directories, such as programs start in, are removed in passing."""
@@ -89,8 +98,8 @@ class Alone:
 
     def close(self) -> None:
         """Remove the host's directory; the namespace ends with its PID 1."""
-        if self._top is not None:
-            shutil.rmtree(self._top, ignore_errors=True)
+        if self._top is not None and self._is_ours():
+            _remove_own(self._top)
 
 
 class Guest:
@@ -100,6 +109,7 @@ class Guest:
         prctl(PR_SET_DUMPABLE, 0)
         prctl(PR_SET_CHILD_SUBREAPER, 1)  # orphans of a program come to us, not to init
         self._top = os.getcwd()
+        self._identity = _identity(self._top)
 
     def next_uid(self) -> int:
         """Our own: there is no other to be had."""
@@ -109,28 +119,37 @@ class Guest:
         """Where a process of the program starts; it makes the directory itself."""
         return os.path.join(self._top, str(os.getpid()))
 
-    def end_all(self, leaders: list[int]) -> bool:
-        """Kill the program's sessions, then whatever else descends from us, and reap; whether that was done."""
-        until = time.monotonic() + PATIENCE
+    def end_all(self, leaders: list[int], until: float) -> bool:
+        """Kill the program's sessions, then whatever else descends from us, and reap; whether that was done in time."""
         while time.monotonic() < until:
             for leader in leaders:
                 _signal_group(leader)
             for pid in _children():
-                os.kill(pid, signal.SIGKILL)
+                _signal(pid)
             if reap():
                 return True
             time.sleep(GLANCE)
         return False
 
-    def wipe(self, _uids: list[int]) -> bool:
-        """Empty the directory; whether nothing is left."""
-        for name in os.listdir(self._top):
-            shutil.rmtree(os.path.join(self._top, name), onerror=_force)
+    def wipe(self, _uids: list[int], until: float) -> bool:
+        """Empty the directory; whether nothing is left, and it is still the same."""
+        if _identity(self._top) != self._identity:
+            return False
+        _remove_all(self._top, until)
         return not os.listdir(self._top)
 
     def close(self) -> None:
-        """Remove the directory, in case the host no longer can."""
-        shutil.rmtree(self._top, ignore_errors=True)
+        """Empty the directory: the host may be gone, or unable to."""
+        if _identity(self._top) == self._identity:
+            _remove_own(self._top)
+
+
+def standing() -> tuple[Any, ...]:
+    """What others of our uid can change of us, and our children inherit: limits, priority, processors."""
+    limits = [resource.getrlimit(number) for number in LIMITS]
+    if not hasattr(os, "sched_getaffinity"):
+        return (limits, os.getpriority(os.PRIO_PROCESS, 0))
+    return (limits, os.getpriority(os.PRIO_PROCESS, 0), os.sched_getaffinity(0), os.sched_getscheduler(0))
 
 
 def reap() -> bool:
@@ -151,6 +170,13 @@ def _signal_group(leader: int) -> None:
         pass
 
 
+def _signal(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):  # of another user: what a program with the right to become one left
+        pass
+
+
 def _children() -> list[int]:
     """Our children, as far as the system tells; they include orphans of the program."""
     try:
@@ -158,22 +184,6 @@ def _children() -> list[int]:
             return [int(pid) for pid in listed.read().split()]
     except OSError:
         return []
-
-
-def _force(function: object, path: str, _error: object) -> None:
-    """Make way for `rmtree` where the program took its own rights away."""
-    for place in (os.path.dirname(path), path):
-        try:
-            os.chmod(place, 0o700)
-        except OSError:
-            pass
-    try:
-        if function in (os.rmdir, os.scandir, os.listdir, getattr(os, "open", None)):
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            os.unlink(path)
-    except OSError:
-        pass
 
 
 def _system_v_objects() -> bool:
@@ -188,58 +198,92 @@ def _system_v_objects() -> bool:
     return False
 
 
-def _remove_as(uid: int | None, tops: list[str]) -> None:
+def _held_ports() -> bool:
+    """Whether connections are left, which keep their port for a minute after their end."""
+    try:
+        with open("/proc/net/sockstat") as listed:  # /proc/net/tcp takes the kernel milliseconds
+            words = next((line.split() for line in listed if line.startswith("TCP:")), [])
+    except OSError:
+        return False
+    counts = dict(zip(words[1::2], words[2::2]))
+    return counts.get("inuse", "0") != "0" or counts.get("tw", "0") != "0"
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """What tells a directory from another of its name; None where there is none."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _remove_as(uid: int | None, tops: list[str], until: float) -> None:
     """Empty the directories as their owner, whose rights root without its capabilities does not have; never returns."""
     try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(int(PATIENCE))
         if uid is not None:
             os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
         for top in tops:
-            for name in os.listdir(top):
-                path = os.path.join(top, name)
-                if os.lstat(path).st_uid != os.getuid():
-                    continue
-                if os.path.isdir(path) and not os.path.islink(path):
-                    _remove_tree(path)
-                else:
-                    os.unlink(path)
+            _remove_all(top, until)
     finally:
         os._exit(0)
 
 
-def _remove_tree(path: str) -> None:
+def _remove_own(top: str) -> None:
+    """Remove the directory that we live in: the host may be gone."""
+    _remove_all(top, time.monotonic() + PATIENCE)
+    try:
+        os.rmdir(top)
+    except OSError:
+        pass
+
+
+def _remove_all(top: str, until: float) -> None:
+    """Empty a directory, as far as we may, and as can be done before ``until``."""
+    for entry in os.scandir(top):
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                _remove_tree(entry.path, until)
+            else:
+                os.unlink(entry.path)
+        except OSError:
+            pass
+        if time.monotonic() > until:
+            break
+    os.chdir("/")
+
+
+def _remove_tree(path: str, until: float) -> None:
     """Remove a directory however deep it is: step by step, never by a path that may be too long."""
-    start = os.getcwd()
-    os.chmod(path, 0o700)
-    os.chdir(path)
-    depth = 0
+    levels = [[path]]  # directories that are left to be removed, from the outermost to the working directory's own
     while True:
-        below = _remove_entries()
-        if below is not None:
+        if levels[-1]:
+            below = levels[-1][-1]
             os.chmod(below, 0o700)
             os.chdir(below)
-            depth += 1
-        elif depth == 0:
-            break
+            levels.append(_remove_files(until))
         else:
+            levels.pop()
             os.chdir("..")
-            depth -= 1
-    os.chdir(start)
-    os.rmdir(path)
+            os.rmdir(levels[-1].pop())
+            if len(levels) == 1:
+                return
 
 
-def _remove_entries() -> str | None:
-    """Empty the working directory; the name of a directory in it that is not empty, if there is one."""
-    for name in os.listdir("."):
-        if os.path.isdir(name) and not os.path.islink(name):
-            try:
-                os.rmdir(name)
-            except OSError:
-                return name
+def _remove_files(until: float) -> list[str]:
+    """Remove what is in the working directory but for directories, and name these.
+
+    Raises:
+        TimeoutError: It is late.
+    """
+    directories = []
+    for entry in os.scandir("."):
+        if entry.is_dir(follow_symlinks=False):
+            directories.append(entry.name)
         else:
-            os.unlink(name)
-    return None
+            os.unlink(entry.name)
+        if time.monotonic() > until:
+            raise TimeoutError
+    return directories

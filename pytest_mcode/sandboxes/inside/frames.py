@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from os import read as _read
-from os import write as _write
+from os import writev as _writev
 from typing import Any
 
 #: Bytes of a length.
@@ -15,9 +15,14 @@ class BrokenFrameError(Exception):
     """A frame that is longer than its reader allows."""
 
 
+def head(size: int) -> bytes:
+    """What stands before a body of so many bytes."""
+    return size.to_bytes(HEAD, "big")
+
+
 def pack(body: bytes) -> bytes:
     """Put the length in front of ``body``."""
-    return len(body).to_bytes(HEAD, "big") + body
+    return head(len(body)) + body
 
 
 def pack_json(value: Any) -> bytes:
@@ -25,17 +30,25 @@ def pack_json(value: Any) -> bytes:
     return pack(json.dumps(value).encode("ascii"))
 
 
-def write(fd: int, body: bytes) -> None:
-    """Write one frame."""
-    rest = memoryview(pack(body))
-    while rest:
-        rest = rest[_write(fd, rest) :]
+def write(fd: int, *pieces: Any) -> None:
+    """Write one frame, whose body is in pieces."""
+    write_all(fd, [head(sum(map(len, pieces))), *pieces])
+
+
+def write_all(fd: int, pieces: list[Any]) -> None:
+    """Write pieces of bytes one after the other."""
+    while pieces:
+        count = _writev(fd, pieces)
+        while pieces and count >= len(pieces[0]):
+            count -= len(pieces.pop(0))
+        if count:
+            pieces[0] = memoryview(pieces[0])[count:]
 
 
 def read(fd: int) -> bytes | None:
     """Read one frame; None when the other side is gone."""
-    head = _exactly(fd, HEAD)
-    return None if head is None else _exactly(fd, int.from_bytes(head, "big"))
+    size = _exactly(fd, HEAD)
+    return None if size is None else _exactly(fd, int.from_bytes(size, "big"))
 
 
 def _exactly(fd: int, size: int) -> bytes | None:

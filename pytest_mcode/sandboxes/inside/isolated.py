@@ -10,7 +10,7 @@ from collections.abc import Callable
 from os import _exit
 from typing import Any
 
-from . import frames, plain, program
+from . import errors, frames, plain, program
 
 #: Both sides' file descriptor of the socket between them.
 LINK = 4
@@ -41,31 +41,31 @@ def solve(control: int, solution: str) -> None:
         say(LINK, answer(namespace, asked))
 
 
-def _answer(namespace: dict[str, Any], asked: bytes) -> bytes:
-    """Call a function and tell what came of it."""
-    name, args, kwargs = plain.load(asked)
+def _answer(namespace: dict[str, Any], asked: bytes) -> bytes | memoryview:
+    """Call a function and tell what came of it, and what became of its arguments."""
+    name, args, kwargs = plain.load(asked)[0]
+    data: bytes | memoryview
     try:
         result = namespace[name](*args, **kwargs)
     except BaseException as error:
-        program.flush()
-        return RAISED + plain.dump(_described(error))
-    try:
-        data = RETURNED + plain.dump((result, args))
-    except plain.NotPlainError as error:
-        data = UNFIT + str(error).encode("utf-8", "backslashreplace")
+        data = _raised(error, args, kwargs)
+    else:
+        try:
+            data = plain.dump(result, (args, kwargs), kind=RETURNED)
+        except plain.NotPlainError as error:
+            data = UNFIT + str(error).encode("utf-8", "backslashreplace")
     program.flush()
     return data
 
 
-def _described(error: BaseException) -> tuple[str, tuple[Any, ...], str]:
-    """An exception as the name of the nearest built-in one, its arguments, and where it was raised."""
-    name = next(c.__name__ for c in type(error).__mro__ if c.__module__ == "builtins")
+def _raised(error: BaseException, args: Any, kwargs: Any) -> memoryview:
+    """Tell of an exception; without its arguments where these are not plain."""
     where = program.frames_of(error)
+    name, bases, values, text = errors.told(error)
     try:
-        plain.dump(error.args)
-    except BaseException:
-        return name, (), where
-    return name, error.args, where
+        return plain.dump(((name, bases, values, text), where), (args, kwargs), kind=RAISED)
+    except plain.NotPlainError:
+        return plain.dump(((name, bases, (), text), where), (args, kwargs), kind=RAISED)
 
 
 def test(control: int, prelude: str, calls: list[str], tests: str) -> None:
@@ -80,7 +80,7 @@ def test(control: int, prelude: str, calls: list[str], tests: str) -> None:
     except BaseException as error:
         program.raised(control, "tests", error)
     program.flush()
-    frames.write(control, program.ENDED + (frames.read(control) or b""))
+    frames.write(control, program.ENDED, frames.read(control) or b"")
     _exit(0)
 
 
@@ -91,13 +91,13 @@ def _proxy(control: int, name: str) -> Callable[..., Any]:
         except plain.NotPlainError:
             frames.write(control, ARGUMENT)
             _exit(1)
-        return _told(args, _ask(asked))
+        return _told(args, kwargs, _ask(asked))
 
     call.__name__ = call.__qualname__ = name
     return call
 
 
-def _ask(asked: bytes) -> bytes:
+def _ask(asked: memoryview) -> bytes:
     try:
         frames.write(LINK, asked)
         answer = frames.read(LINK)
@@ -108,24 +108,26 @@ def _ask(asked: bytes) -> bytes:
     return answer
 
 
-def _told(args: tuple[Any, ...], answer: bytes) -> Any:
+def _told(args: tuple[Any, ...], kwargs: dict[str, Any], answer: bytes) -> Any:
     """What a call returned, or raise what it raised."""
-    kind, body = answer[:1], answer[1:]
+    kind = answer[:1]
+    if kind not in (RETURNED, RAISED):
+        raise plain.NotPlainError(answer[1:].decode("utf-8", "replace") or "an answer that is none")
+    told, *after = plain.load(answer, start=1)
+    for arguments in after:
+        plain.put_back(args, kwargs, arguments)
     if kind == RETURNED:
-        pair = plain.load(body)
-        if type(pair) is not tuple or len(pair) != len(("result", "arguments")):
-            raise plain.NotPlainError("an answer that is none")
-        plain.put_back(args, pair[1])
-        return pair[0]
-    if kind == RAISED:
-        told = plain.load(body)
-        error = (
-            plain.exception(*told[:2])
-            if type(told) is tuple and len(told) == len(("name", "arguments", "where"))
-            else None
-        )
-        if error is None:
-            raise SolutionEndedError("the solution raised what is no built-in exception")
-        error.__dict__[program.WHERE] = str(told[2])
-        raise error
-    raise plain.NotPlainError(body.decode("utf-8", "replace") or "an answer that is none")
+        return told
+    raise _rebuilt(told)
+
+
+def _rebuilt(told: Any) -> BaseException:
+    """The exception that a call raised."""
+    description, where = told if type(told) is tuple and len(told) == len(("what", "where")) else (None, "")
+    error = errors.rebuilt(description)
+    if error is None or type(where) is not str:
+        return SolutionEndedError("the solution raised what is no exception")
+    if isinstance(error, StopIteration):  # it would end a loop in the tests as if all were done
+        error = RuntimeError("the solution raised StopIteration")
+    error.__dict__[program.WHERE] = where
+    return error

@@ -12,6 +12,7 @@ import linecache
 import sys
 import types
 from os import _exit
+from sys import setprofile, settrace
 from traceback import extract_tb, format_exception_only, format_list
 from typing import Any
 
@@ -35,6 +36,8 @@ def two_phase(control: int, solution: str) -> None:
         execute(solution, "<solution>", namespace)
     except BaseException as error:
         raised(control, "solution", error)
+    settrace(None)  # a tracer may jump over lines
+    setprofile(None)
     say(control, LOADED)
     tests = hear(control)
     if tests is None:
@@ -44,7 +47,7 @@ def two_phase(control: int, solution: str) -> None:
     except BaseException as error:
         raised(control, "tests", error)
     flush()
-    say(control, ENDED + (hear(control) or b""))
+    say(control, ENDED, hear(control) or b"")
     leave(0)
 
 
@@ -69,7 +72,7 @@ def raised(control: int, phase: str, error: BaseException) -> None:
     except BaseException:
         text = f"{type(error).__name__} (it cannot be printed)"
     flush()
-    frames.write(control, RAISED + f"{phase}\n{text}".encode("utf-8", "backslashreplace"))
+    frames.write(control, RAISED, f"{phase}\n{text}".encode("utf-8", "backslashreplace"))
     _exit(1)
 
 
