@@ -1,34 +1,66 @@
 """Rates and their intervals: pure functions over what was recorded.
 
 A `Record` is one task: the verdicts of its samples' attempts, in order. Tasks that could not be judged are no failures:
-they stay out of every denominator and are reported apart.
+they stay out of every denominator and are reported apart. There may be very many tasks: what is asked of one is found
+by searching its text, and rates are made of counts.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
+from typing import NamedTuple
 
+from pytest_mcode._rows import LETTERS, Tasks
 from pytest_mcode._types import Status, Verdict
 
-#: Of the bootstrap: the ends of its intervals are then known to a few hundredths of their width.
-RESAMPLES = 2000
+#: A pass as the first attempt of a sample, and as the last, where a tally has spaces all around.
+_FIRST, _LAST = f" {LETTERS[Verdict.PASSED]}", f"{LETTERS[Verdict.PASSED]} "
 
 
-@dataclass(frozen=True)
-class Record:
-    """One task of a run: its status, and for each sample drawn the verdicts of its attempts."""
+class Record(NamedTuple):
+    """One task of a run.
+
+    Attributes:
+        task_id: As the data set spells it.
+        status: What it came to.
+        verdicts: Of its attempts, as a `Tally` spells them: of ``ff fp p`` the first sample failed, the second was
+            repaired and the third passed at once. A sample ends with its first pass.
+    """
 
     task_id: str
     status: Status
-    samples: tuple[tuple[Verdict, ...], ...]
+    verdicts: str
 
-    def solved_within(self, samples: int, attempts: int) -> bool:
-        """Whether one of the first ``samples`` samples passed within its first ``attempts`` attempts."""
-        return any(Verdict.PASSED in sample[:attempts] for sample in self.samples[:samples])
+    @property
+    def drawn(self) -> int:
+        """How many samples were drawn."""
+        return self.verdicts.count(" ") + 1 if self.verdicts else 0
+
+    @property
+    def passed(self) -> int:
+        """How many samples passed."""
+        return f"{self.verdicts} ".count(_LAST)
+
+    @property
+    def passed_at_once(self) -> int:
+        """How many samples passed at their first attempt."""
+        return f" {self.verdicts}".count(_FIRST)
+
+    @property
+    def pass_index(self) -> int | None:
+        """The index of the first sample that passed; None if none did."""
+        before, found, _ = f"{self.verdicts} ".partition(_LAST)
+        return before.count(" ") if found else None
+
+    @property
+    def pass_at_once_index(self) -> int | None:
+        """The index of the first sample that passed at its first attempt; None if none did."""
+        before, found, _ = f" {self.verdicts}".partition(_FIRST)
+        return before.count(" ") if found else None
 
 
 @dataclass(frozen=True)
@@ -41,19 +73,21 @@ class Rate:
     n: int
 
 
-def records(results: Iterable[Mapping[str, Any]], attempts: Iterable[Mapping[str, Any]]) -> list[Record]:
-    """Make records of rows of ``results`` and of rows of ``attempts`` in order."""
-    samples: dict[str, dict[int, list[Verdict]]] = {}
-    for row in attempts:
-        samples.setdefault(row["task_id"], {}).setdefault(row["sample"], []).append(Verdict(row["verdict"]))
-    return [
-        Record(
-            row["task_id"],
-            Status(row["status"]),
-            tuple(tuple(verdicts) for _, verdicts in sorted(samples.get(row["task_id"], {}).items())),
-        )
-        for row in results
-    ]
+#: A rate for each number of samples; None where it cannot be known.
+Rates = Callable[[int], Rate | None]
+
+
+def records(tasks: Tasks) -> list[Record]:
+    """Make records of the tasks of a run."""
+    statuses = map({status.value: status for status in Status}.__getitem__, tasks.status)
+    return list(map(Record, tasks.task_id, statuses, tasks.verdicts))
+
+
+def verdicts(tasks: Iterable[Record]) -> dict[Verdict, int]:
+    """How many samples came to what: their last attempt's verdict."""
+    every = "".join(f"{task.verdicts} " for task in tasks)
+    counts = {verdict: every.count(f"{letter} ") for verdict, letter in LETTERS.items()}
+    return {verdict: number for verdict, number in counts.items() if number}
 
 
 def judged(tasks: Sequence[Record]) -> list[Record]:
@@ -61,7 +95,7 @@ def judged(tasks: Sequence[Record]) -> list[Record]:
     return [task for task in tasks if task.status is not Status.ERROR]
 
 
-def pass_at_k(tasks: Sequence[Record], k: int, *, drawn: int, all_samples: bool) -> Rate | None:
+def pass_at_k(tasks: Sequence[Record], drawn: int, *, all_samples: bool) -> Rates:
     """Share of tasks with a passing first attempt among k samples: debug iterations do not count.
 
     With every sample drawn it is the unbiased estimator of Chen et al. (2021), per task, then averaged. Where sampling
@@ -70,30 +104,51 @@ def pass_at_k(tasks: Sequence[Record], k: int, *, drawn: int, all_samples: bool)
 
     Args:
         tasks: What was recorded.
-        k: How many samples.
         drawn: How many samples a task was to have.
         all_samples: Whether they were drawn even after one had passed.
 
     Returns:
-        None where it cannot be known: k is not from 1 to ``drawn``, no task was judged, or a sample stopped by a debug
-        iteration's pass leaves the first attempts of later ones unseen.
+        The rate for each k; None where it cannot be known: k is not from 1 to ``drawn``, no task was judged, or a
+        sample stopped by a debug iteration's pass leaves the first attempts of later ones unseen.
     """
     tasks = judged(tasks)
-    if all_samples:  # a task may be solved although a later sample met an error: too few were drawn to estimate from
-        tasks = [t for t in tasks if len(t.samples) == drawn and all(s[-1] is not Verdict.ERROR for s in t.samples)]
-    if not 1 <= k <= drawn or not tasks:
-        return None
     if all_samples:
-        return interval([estimate(drawn, _first_passes(t), k) for t in tasks])
-    if any(_stopped_by_repair(t, k) for t in tasks):
-        return None
-    return interval([float(task.solved_within(k, 1)) for task in tasks])
+        return _estimated(tasks, drawn)
+    unseen = min((task.drawn for task in tasks if task.passed > task.passed_at_once), default=drawn)
+    return _within([task.pass_at_once_index for task in tasks], unseen)
 
 
-def solve_at_budget(tasks: Sequence[Record], samples: int, attempts: int) -> Rate | None:
-    """Share of tasks solved within ``samples`` samples of ``attempts`` attempts each; None if none was judged."""
-    tasks = judged(tasks)
-    return interval([float(task.solved_within(samples, attempts)) for task in tasks]) if tasks else None
+def solve_at_budget(tasks: Sequence[Record], drawn: int) -> Rates:
+    """Share of tasks solved within k samples with all their attempts; None if none was judged, or for another k."""
+    return _within([task.pass_index for task in judged(tasks)], drawn)
+
+
+def _within(indices: Sequence[int | None], most: int) -> Rates:
+    """Share of tasks whose index is one of the first k, for k from 1 to ``most``."""
+    counts, n = Counter(indices), len(indices)
+
+    def rate(k: int) -> Rate | None:
+        solved = sum(counts[index] for index in range(k))
+        return interval({1.0: solved, 0.0: n - solved}) if n and 1 <= k <= most else None
+
+    return rate
+
+
+def _estimated(tasks: Sequence[Record], drawn: int) -> Rates:
+    """The mean over tasks of their estimates of pass@k."""
+    # a task may be solved although a later sample met an error: too few were drawn to estimate from
+    whole = (task for task in tasks if task.drawn == drawn and LETTERS[Verdict.ERROR] not in task.verdicts)
+    counts = Counter(task.passed_at_once for task in whole)
+
+    def rate(k: int) -> Rate | None:
+        if not counts or not 1 <= k <= drawn:
+            return None
+        estimates: Counter[float] = Counter()
+        for passed, number in counts.items():
+            estimates[estimate(drawn, passed, k)] += number
+        return interval(estimates)
+
+    return rate
 
 
 def estimate(n: int, passed: int, k: int) -> float:
@@ -101,52 +156,56 @@ def estimate(n: int, passed: int, k: int) -> float:
     return 1.0 - math.comb(n - passed, k) / math.comb(n, k)
 
 
-def interval(values: Sequence[float], *, confidence: float = 0.95) -> Rate:
+def interval(values: Iterable[float] | Mapping[float, int], *, confidence: float = 0.95) -> Rate:
     """The mean of one value a task, each from 0 to 1, and its interval.
 
-    Wilson's score interval (Wilson 1927) where every value is 0 or 1; else the percentile bootstrap over tasks, with a
-    fixed seed. Tasks that all have the same value in between tell nothing of the others: then it is from 0 to 1.
+    Wilson's score interval (Wilson 1927) where every value is 0 or 1; else the percentile bootstrap over tasks. Tasks
+    that all have the same value in between tell nothing of the others: then it is from 0 to 1.
+
+    Args:
+        values: A value for each task, or how many tasks have each value.
+        confidence: The share of such intervals that hold the truth.
     """
-    n, mean = len(values), math.fsum(values) / len(values)
-    if set(values) <= {0.0, 1.0}:
+    counts = +Counter(values)
+    n = counts.total()
+    mean = math.fsum(value * number for value, number in counts.items()) / n
+    if counts.keys() <= {0.0, 1.0}:
         low, high = wilson(mean, n, confidence)
-    elif len(set(values)) > 1:
-        low, high = bootstrap(values, confidence)
+    elif len(counts) > 1:
+        low, high = bootstrap(counts, confidence)
     else:
         low, high = 0.0, 1.0
     return Rate(mean, low, high, n)
 
 
 def wilson(share: float, n: int, confidence: float) -> tuple[float, float]:
-    """Wilson's score interval of a share of n.
-
-    By the formula: scipy.stats, which the tests hold it against, takes longer to import than a summary may.
-    """
+    """Wilson's score interval of a share of n, by the formula."""
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def bootstrap(values: Sequence[float], confidence: float) -> tuple[float, float]:
-    """The percentile bootstrap of the mean over tasks."""
-    from scipy import stats
+def bootstrap(counts: Mapping[float, int], confidence: float) -> tuple[float, float]:
+    """The percentile bootstrap of the mean over tasks, without resampling.
 
-    found = stats.bootstrap(
-        (values,),
-        lambda sample, axis: sample.mean(axis),
-        n_resamples=RESAMPLES,
-        confidence_level=confidence,
-        method="percentile",
-        rng=0,
-    ).confidence_interval
-    return float(found.low), float(found.high)
+    The mean of n tasks drawn again from these has known cumulants, and the Cornish-Fisher expansion gives its quantiles
+    from them (Hall 1992, The Bootstrap and Edgeworth Expansion, section 2.5). From ten tasks on that comes closer than
+    thousands of resamples, and needs no package that takes longer to import than a summary may.
 
+    Args:
+        counts: How many tasks have each value; at least two values.
+        confidence: As of `interval`.
+    """
+    n = sum(counts.values())
+    mean = math.fsum(value * number for value, number in counts.items()) / n
+    m2, m3, m4 = (math.fsum(number * (value - mean) ** p for value, number in counts.items()) / n for p in (2, 3, 4))
+    deviation, root = math.sqrt(m2), math.sqrt(n)
+    skewness, kurtosis = m3 / (m2 * deviation * root), (m4 / (m2 * m2) - 3) / n  # of the mean of n, not of one task
 
-def _first_passes(task: Record) -> int:
-    return sum(sample[0] is Verdict.PASSED for sample in task.samples)
+    def quantile(share: float) -> float:
+        z = NormalDist().inv_cdf(share)
+        z += (z**2 - 1) * skewness / 6 + (z**3 - 3 * z) * kurtosis / 24 - (2 * z**3 - 5 * z) * skewness**2 / 36
+        return min(max(mean + z * deviation / root, min(counts)), max(counts))
 
-
-def _stopped_by_repair(task: Record, k: int) -> bool:
-    """Whether sampling stopped before k samples at a pass that was not a first attempt."""
-    return len(task.samples) < k and any(len(s) > 1 and s[-1] is Verdict.PASSED for s in task.samples)
+    return quantile((1 - confidence) / 2), quantile((1 + confidence) / 2)

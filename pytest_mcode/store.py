@@ -1,97 +1,34 @@
-"""The results database: SQLite through SQLAlchemy Core. The tables below are a contract: add, do not rename.
+"""The results database: SQLite through SQLAlchemy Core.
 
 Only the controller writes. A finished task is one transaction, committed before the next is reported, so that
-whatever kills the run leaves whole tasks and no others.
+whatever kills the run leaves whole tasks and no others. A task's row holds the tally of its attempts, so that no
+listing has to read their texts.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from pytest_mcode._errors import StoreError
-from pytest_mcode._types import Attempt, TaskResult
+from pytest_mcode._rows import Spent, Tally, Tasks, attempt_row, result_row, tally
+from pytest_mcode._tables import ATTEMPTS, MIGRATIONS, RESULTS, RUNS, SAMPLES, migrate, version_of
+from pytest_mcode._types import TaskResult
 
-#: The SQL of every change of the tables, oldest first: number n leads from version n + 1 to n + 2. A new table needs
-#: none, because tables that are missing are made.
-MIGRATIONS: Sequence[Sequence[str]] = ()
-
-METADATA = sa.MetaData()
-SCHEMA = sa.Table("schema", METADATA, sa.Column("version", sa.Integer, nullable=False))
-RUNS = sa.Table(
-    "runs",
-    METADATA,
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("benchmark", sa.Text, nullable=False),
-    sa.Column("model", sa.Text, nullable=False),
-    sa.Column("backend", sa.Text, nullable=False),
-    sa.Column("config", sa.Text, nullable=False, comment="JSON: every option"),
-    sa.Column("config_hash", sa.Text, nullable=False),
-    sa.Column("dataset_fingerprint", sa.Text, nullable=False),
-    sa.Column("planned", sa.Integer, nullable=False, comment="number of tasks"),
-    sa.Column("started_at", sa.Text, nullable=False, comment="ISO 8601, UTC"),
-    sa.Column("finished_at", sa.Text, comment="null: not finished"),
-    sa.Column("versions", sa.Text, nullable=False, comment="JSON: packages, server, model digest, data set's origin"),
-    sa.Index("runs_by_benchmark", "benchmark", "model"),
-)
-
-
-def _task_key(parent: str) -> list[sa.Column[Any]]:
-    """The columns that say which run and task a row belongs to."""
-    run_id = sa.Column("run_id", sa.Text, sa.ForeignKey(parent), primary_key=True)
-    return [run_id, sa.Column("task_id", sa.Text, primary_key=True)]
-
-
-RESULTS = sa.Table(
-    "results",
-    METADATA,
-    *_task_key("runs.id"),
-    sa.Column("status", sa.Text, nullable=False),
-    sa.Column("solved_sample", sa.Integer),
-    sa.Column("solved_attempt", sa.Integer),
-    sa.Column("seconds", sa.Float, nullable=False),
-    sa.Column("error", sa.Text, nullable=False),
-)
-SAMPLES = sa.Table(
-    "samples",
-    METADATA,
-    *_task_key("runs.id"),
-    sa.Column("sample", sa.Integer, primary_key=True),
-    sa.Column("seed", sa.Integer, nullable=False),
-    sa.Column("status", sa.Text, nullable=False),
-)
-ATTEMPTS = sa.Table(
-    "attempts",
-    METADATA,
-    *_task_key("runs.id"),
-    sa.Column("sample", sa.Integer, primary_key=True),
-    sa.Column("attempt", sa.Integer, primary_key=True),
-    sa.Column("verdict", sa.Text, nullable=False),
-    sa.Column("prompt", sa.Text, comment="JSON: the turns that were sent, [{role, content}]"),
-    sa.Column("completion", sa.Text),
-    sa.Column("thinking", sa.Text),
-    sa.Column("solution", sa.Text),
-    sa.Column("stdout", sa.Text),
-    sa.Column("stderr", sa.Text),
-    sa.Column("exit_code", sa.Integer),
-    sa.Column("generation_seconds", sa.Float),
-    sa.Column("generation_tries", sa.Integer, comment="1 unless the server failed at first"),
-    sa.Column("execution_seconds", sa.Float),
-    sa.Column("execution_mode", sa.Text, comment="isolated, or two-phase"),
-    sa.Column("first_execution_seconds", sa.Float, comment="of the try before, if a timeout was tried again alone"),
-    sa.Column("prompt_tokens", sa.Integer),
-    sa.Column("completion_tokens", sa.Integer),
-    sa.Column("finish_reason", sa.Text),
-    sa.Column("error", sa.Text, nullable=False),
-)
+_KEY = (RESULTS.c.run_id, RESULTS.c.task_id)
+#: Where the tally begins in a row of the run's id and `Tasks`.
+_TALLY = 1 + Tasks._fields.index("verdicts")
+#: What an attempt's row holds of what it did not get to.
+_NO_ATTEMPT = dict.fromkeys(ATTEMPTS.columns.keys())
 
 
 @dataclass(frozen=True)
@@ -138,10 +75,10 @@ class Store:
     def _prepare(self, migrations: Sequence[Sequence[str]]) -> None:
         """Make the tables or bring them up to date, unless they are."""
         with self._errors(), self._engine.connect() as connection:
-            if _version(connection, self.path) == 1 + len(migrations):
+            if version_of(connection, self.path) == 1 + len(migrations):
                 return
         with self._writing() as connection:
-            _migrate(connection, self.path, migrations)
+            migrate(connection, self.path, migrations)
         with self._errors(), self._engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")  # lets readers in while a run writes
 
@@ -153,14 +90,14 @@ class Store:
     def put(self, run_id: str, result: TaskResult) -> None:
         """Record a finished task, in place of what an earlier try left of it."""
         key = {"run_id": run_id, "task_id": _text(result.task_id)}
+        samples = [{"sample": s.index, "seed": s.seed, "status": s.status.value} for s in result.samples]
+        attempts = [attempt_row(drawn.index, attempt) for drawn in result.samples for attempt in drawn.attempts]
         with self._writing() as connection:
-            for table in (ATTEMPTS, SAMPLES, RESULTS):
+            for table in (RESULTS, SAMPLES, ATTEMPTS):
                 connection.execute(table.delete().where(*(table.c[name] == value for name, value in key.items())))
-            _insert(connection, RESULTS, [{**key, **_result_row(result)}])
-            for drawn in result.samples:
-                place = {**key, "sample": drawn.index}
-                _insert(connection, SAMPLES, [{**place, "seed": drawn.seed, "status": drawn.status.value}])
-                _insert(connection, ATTEMPTS, [{**_attempt_row(a), **place} for a in drawn.attempts])
+            _insert(connection, SAMPLES, [{**key, **row} for row in samples])
+            _insert(connection, ATTEMPTS, [{**_NO_ATTEMPT, **key, **row} for row in attempts])
+            _insert(connection, RESULTS, [{**key, **result_row(result), **tally(map(Spent.of, attempts))._asdict()}])
 
     def finish(self, run_id: str) -> None:
         """Record that every planned task of the run has been judged or has met an error."""
@@ -169,31 +106,43 @@ class Store:
 
     def runs(self, *, benchmark: str | None = None, model: str | None = None) -> list[Run]:
         """The runs of that benchmark and model, newest first; None is any."""
-        query = sa.select(RUNS).order_by(RUNS.c.started_at.desc(), RUNS.c.id)
-        if benchmark is not None:
-            query = query.where(RUNS.c.benchmark == benchmark)
-        if model is not None:
-            query = query.where(RUNS.c.model == model)
-        return [_to_run(row) for row in self._select(query)]
+        query = sa.select(RUNS).where(*_as_wanted(benchmark=benchmark, model=model))
+        return [_to_run(row) for row in self._select(query.order_by(RUNS.c.started_at.desc(), RUNS.c.id))]
 
-    def outcomes(self, run_id: str) -> list[Mapping[str, Any]]:
-        """One mapping a task of the run: ``task_id``, ``status``, ``seconds``, ``error``."""
-        return self._select(sa.select(RESULTS).where(RESULTS.c.run_id == run_id).order_by(RESULTS.c.task_id))
+    def tasks(
+        self, *, benchmark: str | None = None, model: str | None = None, run_id: str | None = None
+    ) -> Mapping[str, Tasks]:
+        """The finished tasks of the runs of that benchmark, model and id, by run, in order of their ids; None is any.
 
-    def verdicts(self, run_id: str) -> list[Mapping[str, Any]]:
-        """One mapping an attempt of the run, in order, without its texts."""
-        columns = (
-            ATTEMPTS.c.task_id,
-            ATTEMPTS.c.sample,
-            ATTEMPTS.c.attempt,
-            ATTEMPTS.c.verdict,
-            ATTEMPTS.c.generation_seconds,
-            ATTEMPTS.c.execution_seconds,
-            ATTEMPTS.c.prompt_tokens,
-            ATTEMPTS.c.completion_tokens,
-        )
-        order = (ATTEMPTS.c.task_id, ATTEMPTS.c.sample, ATTEMPTS.c.attempt)
-        return self._select(sa.select(*columns).where(ATTEMPTS.c.run_id == run_id).order_by(*order))
+        One query for all runs, and none of the attempts, unless tallies are missing where an older mCode or somebody's
+        own SQL has written.
+        """
+        where = _in_runs(benchmark=benchmark, model=model, id=run_id)
+        with self._errors(), self._engine.connect() as connection:
+            rows = _results(connection, where)
+        bare = {row[0] for row in rows if row[_TALLY] is None}
+        if bare:
+            self._keep_tallies(bare)
+            rows = self._tallied(where)
+        return {run: Tasks(*list(zip(*found, strict=True))[1:]) for run, found in groupby(rows, itemgetter(0))}
+
+    def _keep_tallies(self, runs: Iterable[str]) -> None:
+        """Make the tallies that are missing, if the database may be written, a transaction for each run."""
+        its = RESULTS.update().where(*(column == sa.bindparam(f"its_{column.name}") for column in _KEY))
+        with suppress(StoreError):
+            for run in sorted(runs):
+                with self._writing() as connection:
+                    made = _tallies(connection, RESULTS.c.run_id == run)
+                    rows = [{"its_run_id": run, "its_task_id": task, **t._asdict()} for (_, task), t in made.items()]
+                    if rows:  # another reader may have made them meanwhile
+                        connection.execute(its, rows)
+
+    def _tallied(self, where: Iterable[sa.ColumnElement[bool]]) -> list[Sequence[Any]]:
+        """Rows of results with their tallies, made of the attempts where they are missing."""
+        with self._errors(), self._engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN")  # both queries see the same, whoever writes in between
+            rows, made = _results(connection, where), _tallies(connection, *where)
+        return [(*row[:_TALLY], *made[row[0], row[1]]) if row[_TALLY] is None else row for row in rows]
 
     def seconds(self, benchmark: str, model: str) -> Mapping[str, float]:
         """Mean seconds that each task of a benchmark took that model, over all runs."""
@@ -203,15 +152,15 @@ class Store:
             .where(RUNS.c.benchmark == benchmark, RUNS.c.model == model)
             .group_by(RESULTS.c.task_id)
         )
-        return {row["task_id"]: row["seconds"] for row in self._select(query)}
+        return {row.task_id: row.seconds for row in self._select(query)}
 
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
 
-    def _select(self, query: sa.Select[Any]) -> list[Mapping[str, Any]]:
+    def _select(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         with self._errors(), self._engine.connect() as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
+            return connection.execute(query).all()
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
@@ -254,32 +203,9 @@ def _set_up_sqlite(connection: Any, _: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _version(connection: sa.Connection, path: str) -> int:
-    """The version of the tables; 0 where there are none."""
-    tables = sa.inspect(connection).get_table_names()
-    if tables and SCHEMA.name not in tables:
-        raise StoreError(f"{path} is a database, but not one of mCode's: name another file with --mcode-db.")
-    version: int = connection.execute(sa.select(SCHEMA.c.version)).scalar_one() if tables else 0
-    return version
-
-
-def _migrate(connection: sa.Connection, path: str, migrations: Sequence[Sequence[str]]) -> None:
-    """Make the tables, or bring those of an older version up to date."""
-    version, newest = _version(connection, path), 1 + len(migrations)
-    if version > newest:
-        raise StoreError(
-            f"The results database {path} was written by a newer mCode (schema {version}, this one knows {newest}): "
-            f"update pytest-mcode, or name another file with --mcode-db."
-        )
-    if version:
-        for statement in chain.from_iterable(migrations[version - 1 :]):
-            connection.exec_driver_sql(statement)
-    METADATA.create_all(connection)
-    connection.execute(SCHEMA.delete())
-    connection.execute(SCHEMA.insert(), [{"version": newest}])
-
-
 def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    if not rows:
+        return
     texts = [{name: _text(v) if isinstance(v, str) else v for name, v in row.items()} for row in rows]
     connection.execute(table.insert(), texts)
 
@@ -294,43 +220,33 @@ def _run_row(run: Run) -> dict[str, Any]:
     return {**row, "config": json.dumps(run.config), "versions": json.dumps(run.versions)}
 
 
-def _to_run(row: Mapping[Any, Any]) -> Run:
-    return Run(**{**row, "config": json.loads(row["config"]), "versions": json.loads(row["versions"])})
+def _to_run(row: sa.Row[Any]) -> Run:
+    return Run(**{**row._asdict(), "config": json.loads(row.config), "versions": json.loads(row.versions)})
 
 
-def _result_row(result: TaskResult) -> dict[str, Any]:
-    sample, attempt = result.solved_by or (None, None)
+def _as_wanted(**wanted: str | None) -> list[sa.ColumnElement[bool]]:
+    """That a run's columns have these values; None is any."""
+    return [RUNS.c[name] == value for name, value in wanted.items() if value is not None]
+
+
+def _in_runs(**wanted: str | None) -> list[sa.ColumnElement[bool]]:
+    """That a result is of a run whose columns have these values."""
+    where = _as_wanted(**wanted)
+    return [RESULTS.c.run_id.in_(sa.select(RUNS.c.id).where(*where))] if where else []
+
+
+def _results(connection: sa.Connection, where: Iterable[sa.ColumnElement[bool]]) -> Sequence[Sequence[Any]]:
+    """Of each result the run's id and what `Tasks` holds."""
+    columns = (RESULTS.c[name] for name in ("run_id", *Tasks._fields))
+    return connection.execute(sa.select(*columns).where(*where).order_by(*_KEY)).all()
+
+
+def _tallies(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> dict[tuple[str, str], Tally]:
+    """The tallies of those results that have none, by run and task."""
+    theirs = sa.and_(ATTEMPTS.c.run_id == RESULTS.c.run_id, ATTEMPTS.c.task_id == RESULTS.c.task_id)
+    query = sa.select(*_KEY, *(ATTEMPTS.c[name] for name in Spent._fields)).outerjoin(ATTEMPTS, theirs)
+    rows = connection.execute(query.where(RESULTS.c.verdicts.is_(None), *where).order_by(*_KEY))
     return {
-        "status": result.status.value,
-        "solved_sample": sample,
-        "solved_attempt": attempt,
-        "seconds": result.seconds,
-        "error": result.error,
+        (run_id, task_id): tally(Spent._make(row[2:]) for row in found if row.sample is not None)
+        for (run_id, task_id), found in groupby(rows, itemgetter(0, 1))
     }
-
-
-def _attempt_row(attempt: Attempt) -> dict[str, Any]:
-    completion, execution = attempt.completion, attempt.execution
-    row: dict[str, Any] = dict.fromkeys(ATTEMPTS.columns.keys())
-    row.update(attempt=attempt.index, verdict=attempt.verdict.value, solution=attempt.solution, error=attempt.error)
-    if completion is not None:
-        row.update(
-            prompt=json.dumps([asdict(turn) for turn in completion.prompt]),
-            completion=completion.text,
-            thinking=completion.thinking,
-            generation_seconds=completion.seconds,
-            generation_tries=completion.tries,
-            prompt_tokens=completion.prompt_tokens,
-            completion_tokens=completion.completion_tokens,
-            finish_reason=completion.finish_reason,
-        )
-    if execution is not None:
-        row.update(
-            stdout=execution.stdout,
-            stderr=execution.stderr,
-            exit_code=execution.exit_code,
-            execution_seconds=execution.seconds,
-            execution_mode=execution.mode.value,
-            first_execution_seconds=execution.first_seconds,
-        )
-    return row

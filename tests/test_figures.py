@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import random
+import sqlite3
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from pytest_mcode._types import Attempt, Completion, Execution, Sample, Status, TaskResult, Verdict
 from pytest_mcode.metrics import Rate
-from pytest_mcode.report.figures import Figures, as_json, figures
+from pytest_mcode.report.figures import Figures, as_json, figures, of_runs
 from pytest_mcode.store import Run, Store
 
 RUN = Run(
@@ -138,3 +142,57 @@ def test_what_cannot_be_known_is_null_in_json(store: Store) -> None:
     assert given["pass@k"]["1"]["value"] == 0.0
     assert given["pass@k"]["2"] is None
     assert given["solve@samples"]["1"]["value"] == 1.0
+
+
+def test_the_figures_of_all_runs_are_those_of_each(store: Store) -> None:
+    later = dataclasses.replace(RUN, id="r2", started_at="2025-01-02T00:00:00.000+00:00")
+    empty = dataclasses.replace(RUN, id="r3", started_at="2025-01-03T00:00:00.000+00:00")
+    each = [found(store, empty), found(store, later, *RESULTS[:2]), found(store, RUN, *RESULTS)]
+    assert of_runs(store) == each
+    assert of_runs(store, model="granite3.3:8b") == each
+    assert of_runs(store, benchmark="mbpp") == []
+
+
+def drawn(chance: random.Random, number: int, *, all_samples: bool) -> TaskResult:
+    """A task of up to four samples of up to three attempts, some of which told tokens and seconds."""
+    samples: list[Sample] = []
+    while len(samples) < 4 and (all_samples or not samples or samples[-1].status is not Verdict.PASSED):
+        attempts: list[Attempt] = []
+        while len(attempts) < 3 and not (attempts and attempts[-1].verdict in (Verdict.PASSED, Verdict.ERROR)):
+            verdict = chance.choice([*Verdict, Verdict.FAILED, Verdict.FAILED, Verdict.PASSED])
+            written = Completion("x", prompt_tokens=chance.choice([None, 7, 11]), seconds=chance.random())
+            executed = Execution(passed=verdict is Verdict.PASSED, seconds=chance.expovariate(9))
+            rest = chance.choice([(None, None), (written, None), (written, executed)])
+            attempts.append(Attempt(len(attempts), verdict, rest[0], "x", rest[1]))
+        samples.append(Sample(len(samples), 0, tuple(attempts)))
+    return TaskResult(f"t/{number}", tuple(samples), chance.random())
+
+
+@pytest.mark.parametrize("all_samples", [False, True])
+def test_figures_from_tallies_are_those_from_the_attempts(store: Store, *, all_samples: bool) -> None:
+    chance = random.Random(1)
+    results = [drawn(chance, number, all_samples=all_samples) for number in range(200)]
+    results.append(TaskResult("t/200", (), 1.0, fault="The worker died."))
+    run = dataclasses.replace(RUN, config={"samples": 4, "debug-iters": 2, "all-samples": all_samples})
+    tallied = found(store, run, *results)
+    with closing(sqlite3.connect(store.path)) as connection:
+        connection.execute("UPDATE results SET verdicts = NULL")
+        connection.execute("CREATE TRIGGER locked BEFORE UPDATE ON results BEGIN SELECT RAISE(ABORT, 'locked'); END")
+        connection.commit()
+    assert figures(store, run) == tallied  # made of the attempts, because the database cannot be written
+    assert as_json(figures(store, run)) == as_json(tallied)
+
+    samples = [sample for result in results for sample in result.samples]
+    completions = [a.completion for sample in samples for a in sample.attempts if a.completion]
+    assert tallied.statuses == Counter(result.status for result in results)
+    assert tallied.verdicts == Counter(sample.status for sample in samples)
+    assert tallied.prompt_tokens == sum(completion.prompt_tokens or 0 for completion in completions)
+    assert tallied.completion_tokens is None
+    assert tallied.generation_seconds == pytest.approx(sum(completion.seconds for completion in completions))
+    judged = [result for result in results if result.status is not Status.ERROR]
+    for budget in (1, 2, 3, 4):
+        solved = [any(s.status is Verdict.PASSED for s in result.samples[:budget]) for result in judged]
+        assert value(tallied.solved_within(budget)) == pytest.approx(sum(solved) / len(judged))
+    at_once = [result.samples[0].attempts[0].verdict is Verdict.PASSED for result in judged]
+    if not all_samples:
+        assert value(tallied.pass_at(1)) == pytest.approx(sum(at_once) / len(judged))

@@ -24,7 +24,7 @@ LAYERS = {
     "configuration": ("options", "spelling"),
     "stages": (
         *("_files", "_hub", "dataset", "_source", "_fences", "extract"),
-        *("isolation", "prompts", "gate", "_rows", "metrics", "store", "_wire"),
+        *("isolation", "prompts", "gate", "_rows", "metrics", "_tables", "store", "_wire"),
     ),
     "parts": ("solvers/", "sandboxes/", "report/"),
     "benchmark": ("_benchmark", "forms", "__init__"),
@@ -38,8 +38,8 @@ LAYERS = {
 }
 ORDER = [unit for units in LAYERS.values() for unit in units]
 
-#: Packages that cost time or memory to import, and the file or folder that may.
-HEAVY = {
+#: Packages that cost time or memory to import, and the files or the folder that may.
+HEAVY: dict[str, str | tuple[str, ...]] = {
     "click": "cli.py",
     "datasets": "_hub.py",
     "docker": "sandboxes/",
@@ -50,8 +50,8 @@ HEAVY = {
     "platformdirs": "options.py",
     "pyarrow": "_files.py",
     "rich": "report/table.py",
-    "scipy": "metrics.py",
-    "sqlalchemy": "store.py",
+    "scipy": "nothing",
+    "sqlalchemy": ("_tables.py", "store.py"),
     "tenacity": "solvers/generation.py",
     "xdist": "nothing",
 }

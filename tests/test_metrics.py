@@ -8,27 +8,25 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from pytest_mcode._rows import Tasks
 from pytest_mcode._types import Status, Verdict
-from pytest_mcode.metrics import Rate, Record, estimate, interval, pass_at_k, records, solve_at_budget
-
-P, F, E = (Verdict.PASSED,), (Verdict.FAILED,), (Verdict.ERROR,)
-REPAIRED = (Verdict.FAILED, Verdict.PASSED)
-SPENT = (Verdict.FAILED, Verdict.TIMEOUT)
+from pytest_mcode.metrics import Rate, Record, estimate, interval, pass_at_k, records, solve_at_budget, verdicts
 
 
-def task(*samples: tuple[Verdict, ...]) -> Record:
-    ends = [sample[-1] for sample in samples]
-    unsolved = Status.ERROR if Verdict.ERROR in ends or not ends else Status.UNSOLVED
-    return Record("t", Status.SOLVED if Verdict.PASSED in ends else unsolved, samples)
+def task(*samples: str) -> Record:
+    """Of samples given by the letters of their attempts."""
+    ends = {sample[-1] for sample in samples}
+    unsolved = Status.ERROR if "e" in ends or not ends else Status.UNSOLVED
+    return Record("t", Status.SOLVED if "p" in ends else unsolved, " ".join(samples))
 
 
 def first_success(tasks: Sequence[Record], k: int, drawn: int) -> float | None:
-    rate = pass_at_k(tasks, k, drawn=drawn, all_samples=False)
+    rate = pass_at_k(tasks, drawn, all_samples=False)(k)
     return None if rate is None else rate.value
 
 
 def unbiased(tasks: Sequence[Record], k: int, drawn: int) -> float | None:
-    rate = pass_at_k(tasks, k, drawn=drawn, all_samples=True)
+    rate = pass_at_k(tasks, drawn, all_samples=True)(k)
     return None if rate is None else rate.value
 
 
@@ -59,94 +57,114 @@ def test_the_estimate_is_the_share_of_all_choices_of_k_samples_that_hold_a_pass(
 
 
 def test_pass_at_one_is_the_share_of_tasks_whose_first_attempt_passes() -> None:
-    tasks = [task(P), task(F), task(F), task(REPAIRED)]
+    tasks = [task("p"), task("f"), task("f"), task("fp")]
     assert first_success(tasks, 1, 1) == 0.25
 
 
 def test_errors_are_no_failures() -> None:
-    tasks = [task(P), task(F), task(E), task()]
-    rate = pass_at_k(tasks, 1, drawn=1, all_samples=False)
+    tasks = [task("p"), task("f"), task("e"), task()]
+    rate = pass_at_k(tasks, 1, all_samples=False)(1)
     assert rate is not None
     assert (rate.value, rate.n) == (0.5, 2)
-    budget = solve_at_budget(tasks, 1, 1)
+    budget = solve_at_budget(tasks, 1)(1)
     assert budget is not None
     assert (budget.value, budget.n) == (0.5, 2)
 
 
 def test_nothing_is_known_where_no_task_was_judged() -> None:
     for all_samples in (False, True):
-        assert pass_at_k([], 1, drawn=1, all_samples=all_samples) is None
-        assert pass_at_k([task(E)], 1, drawn=1, all_samples=all_samples) is None
-    assert solve_at_budget([task(E)], 1, 1) is None
+        assert pass_at_k([], 1, all_samples=all_samples)(1) is None
+        assert pass_at_k([task("e")], 1, all_samples=all_samples)(1) is None
+    assert solve_at_budget([task("e")], 1)(1) is None
 
 
-@pytest.mark.parametrize("all_samples", [False, True])
 @pytest.mark.parametrize("k", [-1, 0, 4])
-def test_a_k_that_is_not_one_of_the_samples_is_refused(k: int, *, all_samples: bool) -> None:
-    assert pass_at_k([task(F, F, F)], k, drawn=3, all_samples=all_samples) is None
-    assert pass_at_k([task(F, F, F)], 3, drawn=3, all_samples=all_samples) is not None
+def test_a_k_that_is_not_one_of_the_samples_is_refused(k: int) -> None:
+    tasks = [task("f", "f", "f")]
+    for rates in (
+        pass_at_k(tasks, 3, all_samples=False),
+        pass_at_k(tasks, 3, all_samples=True),
+        solve_at_budget(tasks, 3),
+    ):
+        assert rates(k) is None
+        assert rates(3) is not None
 
 
 def test_sampling_that_stops_early_counts_the_first_success_within_k() -> None:
-    tasks = [task(P), task(F, P), task(F, F, P), task(F, F, F)]
+    tasks = [task("p"), task("f", "p"), task("f", "f", "p"), task("f", "f", "f")]
     assert [first_success(tasks, k, 3) for k in (1, 2, 3)] == [0.25, 0.5, 0.75]
 
 
 def test_all_samples_are_averaged_over_tasks() -> None:
-    tasks = [task(P, P, F), task(F, F, P), task(F, F, F)]
+    tasks = [task("p", "p", "f"), task("f", "f", "p"), task("f", "f", "f")]
     assert unbiased(tasks, 1, 3) == pytest.approx((2 / 3 + 1 / 3 + 0) / 3)
     assert unbiased(tasks, 2, 3) == pytest.approx((1 + 2 / 3 + 0) / 3)
     assert unbiased(tasks, 3, 3) == pytest.approx(2 / 3)
 
 
 def test_a_task_solved_before_a_sample_met_an_error_has_too_few_samples_to_estimate_from() -> None:
-    tasks = [task(P, E), task(P, F, F), task(F, F, F)]
-    rate = pass_at_k(tasks, 3, drawn=3, all_samples=True)
+    tasks = [task("p", "e"), task("p", "f", "f"), task("f", "f", "f")]
+    rate = pass_at_k(tasks, 3, all_samples=True)(3)
     assert rate is not None
     assert (rate.value, rate.n) == (0.5, 2)
-    assert unbiased([task(P, F, E)], 1, 3) is None
+    assert unbiased([task("p", "f", "fe")], 1, 3) is None
 
 
 def test_debug_iterations_are_no_samples() -> None:
-    tasks = [task(REPAIRED, P, SPENT), task(SPENT, SPENT, SPENT)]
+    tasks = [task("fp", "p", "ft"), task("ft", "ft", "ft")]
     assert unbiased(tasks, 1, 3) == pytest.approx(1 / 6)
-    budget = solve_at_budget(tasks, 1, 2)
+    budget = solve_at_budget(tasks, 3)(1)
     assert budget is not None
     assert budget.value == 0.5
 
 
 def test_what_a_repair_kept_from_being_drawn_is_not_guessed() -> None:
-    tasks = [task(SPENT, REPAIRED), task(P)]
+    tasks = [task("ft", "fp"), task("p")]
     assert [first_success(tasks, k, 3) for k in (1, 2, 3)] == [0.5, 0.5, None]
 
 
 def test_a_repair_by_the_last_sample_keeps_nothing_from_being_drawn() -> None:
-    assert first_success([task(SPENT, SPENT, REPAIRED), task(P)], 3, 3) == 0.5
+    assert first_success([task("ft", "ft", "fp"), task("p")], 3, 3) == 0.5
 
 
-def test_the_budget_counts_samples_and_attempts() -> None:
-    found = [task(P), task(REPAIRED), task(SPENT, P), task(SPENT, REPAIRED), task(SPENT, SPENT)]
-    rates = {(n, k): solve_at_budget(found, n, k) for n in (1, 2) for k in (1, 2)}
-    assert {place: rate and rate.value for place, rate in rates.items()} == {
-        (1, 1): 0.2,
-        (1, 2): 0.4,
-        (2, 1): 0.4,
-        (2, 2): 0.8,
-    }
+def test_the_budget_counts_samples_with_all_their_attempts() -> None:
+    rates = solve_at_budget([task("p"), task("fp"), task("ft", "p"), task("ft", "fp"), task("ft", "ft")], 2)
+    assert [rate and rate.value for rate in map(rates, (1, 2))] == [0.4, 0.8]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "drawn", "passed", "at_once", "index", "at_once_index"),
+    [
+        ("", 0, 0, 0, None, None),
+        ("p", 1, 1, 1, 0, 0),
+        ("f", 1, 0, 0, None, None),
+        ("ffp", 1, 1, 0, 0, None),
+        ("ff p", 2, 1, 1, 1, 1),
+        ("fc np tp p f e p", 7, 4, 2, 1, 3),
+    ],
+)
+def test_a_record_tells_which_of_its_samples_passed(
+    verdicts: str, drawn: int, passed: int, at_once: int, index: int | None, at_once_index: int | None
+) -> None:
+    found = Record("t", Status.UNSOLVED, verdicts)
+    assert (found.drawn, found.passed, found.passed_at_once) == (drawn, passed, at_once)
+    assert (found.pass_index, found.pass_at_once_index) == (index, at_once_index)
 
 
 def test_rows_become_records_in_order() -> None:
-    results = [{"task_id": "b", "status": "solved"}, {"task_id": "a", "status": "error"}]
-    attempts = [
-        {"task_id": "b", "sample": 1, "verdict": "no_code"},
-        {"task_id": "b", "sample": 1, "verdict": "passed"},
-        {"task_id": "b", "sample": 0, "verdict": "timeout"},
-        {"task_id": "unfinished", "sample": 0, "verdict": "passed"},
+    assert records(Tasks(task_id=("b", "a"), status=("solved", "error"), verdicts=("t np", ""))) == [
+        Record("b", Status.SOLVED, "t np"),
+        Record("a", Status.ERROR, ""),
     ]
-    assert records(results, attempts) == [
-        Record("b", Status.SOLVED, ((Verdict.TIMEOUT,), (Verdict.NO_CODE, Verdict.PASSED))),
-        Record("a", Status.ERROR, ()),
-    ]
+
+
+def test_a_sample_comes_to_the_verdict_of_its_last_attempt() -> None:
+    assert verdicts([task("fn", "fp", "p"), task("ff", "t"), task()]) == {
+        Verdict.PASSED: 2,
+        Verdict.FAILED: 1,
+        Verdict.TIMEOUT: 1,
+        Verdict.NO_CODE: 1,
+    }
 
 
 @pytest.mark.parametrize(
@@ -189,6 +207,35 @@ def test_a_mean_of_estimates_has_the_interval_of_its_resampled_tasks() -> None:
     assert interval(values) == rate
 
 
+@pytest.mark.parametrize("n", [2, 5, 10, 50, 164, 500])
+@pytest.mark.parametrize(("a", "b"), [(0.6, 0.6), (0.2, 1.0), (2.0, 2.0)])
+def test_its_ends_are_as_near_the_exact_ones_as_those_of_thousands_of_resamples(n: int, a: float, b: float) -> None:
+    chance = np.random.default_rng(n)
+    values = [float(v) / 10 for v in chance.binomial(10, chance.beta(a, b, n))]
+    drawn = stats.bootstrap(
+        (values,), lambda sample, axis: sample.mean(axis), n_resamples=2000, method="percentile", rng=0
+    ).confidence_interval
+    exact = resampled(values)
+    rate, width = interval(values), exact[1] - exact[0]
+    assert [rate.low, rate.high] == pytest.approx(exact, abs=0.06 * width)
+    if n > 10:
+        assert [rate.low, rate.high] == pytest.approx([drawn.low, drawn.high], abs=0.08 * width)
+
+
+def resampled(values: list[float]) -> list[float]:
+    """The percentiles of the mean of all resamples there are, of values that are tenths."""
+    single = np.bincount([round(10 * value) for value in values], minlength=11) / len(values)
+    every = np.ones(1)
+    for _ in values:
+        every = np.convolve(every, single)
+    return [float(np.searchsorted(np.cumsum(every), share)) / 10 / len(values) for share in (0.025, 0.975)]
+
+
+def test_counts_stand_for_values() -> None:
+    assert interval({1.0: 3, 0.0: 1}) == interval([1.0, 1.0, 0.0, 1.0])
+    assert interval({0.5: 2, 0.25: 1, 1.0: 0}) == interval([0.5, 0.25, 0.5])
+
+
 def test_a_wider_confidence_is_a_wider_interval() -> None:
     for values in ([1.0, 0.0, 0.0, 1.0], [0.2, 0.4, 0.9, 0.1]):
         assert interval(values, confidence=0.99).low < interval(values).low
@@ -204,11 +251,13 @@ def test_tasks_that_are_all_alike_tell_nothing_of_others(values: list[float]) ->
 def drawn() -> list[Record]:
     """Ten samples of each of 2,000 tasks, which pass with a probability of the task's own; 0.5 on average."""
     chance = np.random.default_rng(0)
-    return [task(*(P if passes else F for passes in chance.random(10) < chance.beta(0.6, 0.6))) for _ in range(2000)]
+    return [
+        task(*("p" if passes else "f" for passes in chance.random(10) < chance.beta(0.6, 0.6))) for _ in range(2000)
+    ]
 
 
 def stopped(tasks: Sequence[Record]) -> list[Record]:
-    return [task(*t.samples[: 1 + next((i for i, s in enumerate(t.samples) if s == P), 9)]) for t in tasks]
+    return [task(*t.verdicts.partition("p")[0].split(), *["p"] * ("p" in t.verdicts)) for t in tasks]
 
 
 def true_pass_at(k: int) -> float:
@@ -218,8 +267,8 @@ def true_pass_at(k: int) -> float:
 
 @pytest.mark.parametrize("k", [1, 2, 5, 10])
 def test_both_ways_to_pass_at_k_are_unbiased_and_their_intervals_hold_the_truth(drawn: list[Record], k: int) -> None:
-    whole = pass_at_k(drawn, k, drawn=10, all_samples=True)
-    early = pass_at_k(stopped(drawn), k, drawn=10, all_samples=False)
+    whole = pass_at_k(drawn, 10, all_samples=True)(k)
+    early = pass_at_k(stopped(drawn), 10, all_samples=False)(k)
     for rate in (whole, early):
         assert rate is not None
         assert rate.value == pytest.approx(true_pass_at(k), abs=0.025)
@@ -228,6 +277,6 @@ def test_both_ways_to_pass_at_k_are_unbiased_and_their_intervals_hold_the_truth(
 
 
 def test_the_estimator_over_samples_that_stopped_early_would_be_biased(drawn: list[Record]) -> None:
-    counts = [(len(t.samples), t.samples.count(P)) for t in stopped(drawn)]
+    counts = [(t.drawn, t.passed) for t in stopped(drawn)]
     biased = sum(estimate(n, passed, 1) for n, passed in counts) / len(counts)
     assert biased > true_pass_at(1) + 0.08

@@ -23,8 +23,9 @@ import pytest
 
 from benchmarks.test_smoke import TASKS
 from pytest_mcode import collect
+from pytest_mcode._tables import METADATA
 from pytest_mcode.options import GROUPS, OPTIONS, Option
-from pytest_mcode.store import METADATA, Store
+from pytest_mcode.store import Store
 from tests.standin import Reply, Request, StandIn
 
 ROOT = Path(__file__).parents[1]

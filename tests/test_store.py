@@ -17,6 +17,8 @@ import pytest
 
 from pytest_mcode import store
 from pytest_mcode._errors import StoreError
+from pytest_mcode._rows import Tasks
+from pytest_mcode._tables import MIGRATIONS
 from pytest_mcode._types import Attempt, Completion, Execution, Message, Mode, Sample, TaskResult, Verdict
 from pytest_mcode.store import Run, Store
 
@@ -61,6 +63,7 @@ SOLVED = TaskResult(
     ),
     4.5,
 )
+TALLY = "verdicts, prompt_tokens, completion_tokens, generation_seconds, execution_seconds"
 NOT_JUDGED = TaskResult("HumanEval/1", (Sample(0, 40, (Attempt(0, Verdict.ERROR, error="No server."),)),), 0.5)
 
 
@@ -80,6 +83,13 @@ def opened(path: str) -> Iterator[Store]:
 def select(path: str, query: str) -> list[Any]:
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute(query).fetchall()
+
+
+def change(path: str, *statements: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
 
 
 def refusal(path: str, **how: Any) -> str:
@@ -162,22 +172,104 @@ def test_the_same_task_of_two_runs_is_two_results(opened: Store) -> None:
     opened.put("r1", SOLVED)
     opened.put("r2", dataclasses.replace(NOT_JUDGED, task_id="HumanEval/0"))
     opened.put("r2", dataclasses.replace(NOT_JUDGED, task_id="HumanEval/0"))
-    assert [row["status"] for row in opened.outcomes("r1")] == ["solved"]
-    assert [row["status"] for row in opened.outcomes("r2")] == ["error"]
+    assert {run: list(tasks.status) for run, tasks in opened.tasks().items()} == {"r1": ["solved"], "r2": ["error"]}
 
 
-def test_what_was_put_is_read_back_task_by_task(opened: Store) -> None:
+def test_what_was_put_is_read_back_run_by_run_and_task_by_task(opened: Store) -> None:
+    opened.begin(dataclasses.replace(RUN, id="r0", benchmark="mbpp"))
     opened.put("r1", NOT_JUDGED)
     opened.put("r1", SOLVED)
-    assert [row["task_id"] for row in opened.outcomes("r1")] == ["HumanEval/0", "HumanEval/1"]
-    places = [(row["task_id"], row["sample"], row["attempt"], row["verdict"]) for row in opened.verdicts("r1")]
-    assert places == [
-        ("HumanEval/0", 0, 0, "failed"),
-        ("HumanEval/0", 1, 0, "no_code"),
-        ("HumanEval/0", 1, 1, "passed"),
-        ("HumanEval/1", 0, 0, "error"),
+    opened.put("r0", dataclasses.replace(NOT_JUDGED, task_id="Mbpp/11"))
+    ours = Tasks(
+        task_id=("HumanEval/0", "HumanEval/1"),
+        status=("solved", "error"),
+        seconds=(4.5, 0.5),
+        error=("", "No server."),
+        verdicts=("f np", "e"),
+        prompt_tokens=(30, None),
+        completion_tokens=(60, None),
+        generation_seconds=(4.5, 0.0),
+        execution_seconds=(0.75, 0.0),
+    )
+    other = Tasks(("Mbpp/11",), ("error",), (0.5,), ("No server.",), ("e",), (None,), (None,), (0.0,), (0.0,))
+    assert opened.tasks() == {"r0": other, "r1": ours}
+    assert opened.tasks(benchmark="humaneval") == opened.tasks(run_id="r1") == {"r1": ours}
+    assert opened.tasks(benchmark="mbpp", model="granite3.3:8b") == {"r0": other}
+    assert opened.tasks(benchmark="mbpp", model="qwen") == {}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "letter"),
+    [("passed", "p"), ("failed", "f"), ("timeout", "t"), ("truncated", "c"), ("no_code", "n"), ("error", "e")],
+)
+def test_every_verdict_has_its_letter_in_the_tally(opened: Store, verdict: str, letter: str) -> None:
+    opened.put("r1", TaskResult("t", (Sample(0, 0, (Attempt(0, Verdict(verdict)),)),), 1.0))
+    assert select(opened.path, "SELECT verdicts FROM results") == [(letter,)]
+
+
+def test_listings_read_no_attempts(opened: Store) -> None:
+    opened.put("r1", SOLVED)
+    before = opened.tasks()
+    with closing(sqlite3.connect(opened.path)) as connection:
+        connection.execute("DROP TABLE attempts")
+    assert opened.tasks() == before
+
+
+def test_a_result_without_its_tally_is_given_it_by_the_first_reader(opened: Store) -> None:
+    opened.put("r1", SOLVED)
+    opened.put("r1", TaskResult("HumanEval/2", (), 1.0, fault="The worker died."))
+    opened.put("r1", NOT_JUDGED)
+    before = opened.tasks()
+    change(opened.path, "UPDATE results SET " + TALLY.replace(",", " = NULL,") + " = NULL")
+    assert opened.tasks() == before
+    assert select(opened.path, f"SELECT {TALLY} FROM results ORDER BY task_id") == [
+        ("f np", 30, 60, 4.5, 0.75),
+        ("e", None, None, 0.0, 0.0),
+        ("", None, None, 0.0, 0.0),
     ]
-    assert opened.outcomes("none") == []
+
+
+def test_a_database_that_may_not_be_written_is_read_all_the_same(opened: Store) -> None:
+    opened.put("r1", SOLVED)
+    opened.put("r1", NOT_JUDGED)
+    before = opened.tasks()
+    change(
+        opened.path,
+        "UPDATE results SET verdicts = NULL, prompt_tokens = NULL WHERE task_id = 'HumanEval/0'",
+        "CREATE TRIGGER locked BEFORE UPDATE ON results BEGIN SELECT RAISE(ABORT, 'locked'); END",
+    )
+    assert opened.tasks() == before
+    assert select(opened.path, "SELECT verdicts FROM results ORDER BY task_id") == [(None,), ("e",)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "verdicts"),
+    [
+        ("UPDATE attempts SET verdict = 'timeout' WHERE verdict = 'failed'", ("t np", "e")),
+        ("UPDATE attempts SET sample = 7 WHERE sample = 0", ("np f", "e")),
+        ("UPDATE attempts SET task_id = 'HumanEval/1' WHERE sample = 1", ("f", "e np")),
+        ("DELETE FROM attempts WHERE sample = 1", ("f", "e")),
+        (
+            "INSERT INTO attempts SELECT 'r1', 'HumanEval/1', 0, 1, 'truncated', " + "NULL, " * 15 + "''",
+            ("f np", "ec"),
+        ),
+    ],
+)
+def test_attempts_that_somebody_else_changes_are_tallied_again(
+    opened: Store, statement: str, verdicts: tuple[str, ...]
+) -> None:
+    opened.put("r1", SOLVED)
+    opened.put("r1", NOT_JUDGED)
+    change(opened.path, statement)
+    assert opened.tasks()["r1"].verdicts == verdicts
+
+
+def test_what_a_debug_iteration_and_a_sample_spent_is_added_up(opened: Store) -> None:
+    opened.put("r1", SOLVED)
+    change(opened.path, "UPDATE attempts SET completion_tokens = NULL, generation_seconds = 0.25 WHERE sample = 0")
+    tasks = opened.tasks()["r1"]
+    assert (tasks.prompt_tokens, tasks.completion_tokens) == ((30,), (40,))
+    assert (tasks.generation_seconds, tasks.execution_seconds) == ((3.25,), (0.75,))
 
 
 def test_runs_are_found_by_benchmark_and_model_the_newest_first(opened: Store) -> None:
@@ -221,7 +313,7 @@ def test_a_task_id_and_a_model_may_hold_what_no_database_takes(opened: Store) ->
     opened.begin(dataclasses.replace(RUN, id="r2", model="m\udc80", config={"model": "m\udc80"}))
     for _ in range(2):
         opened.put("r2", dataclasses.replace(SOLVED, task_id="t\udc80"))
-    assert [row["task_id"] for row in opened.outcomes("r2")] == ["t\\udc80"]
+    assert opened.tasks()["r2"].task_id == ("t\\udc80",)
     assert opened.runs(model="m\\udc80")[0].config == {"model": "m\udc80"}
 
 
@@ -236,7 +328,8 @@ def test_a_task_is_stored_whole_or_not_at_all(opened: Store) -> None:
     opened.put("r1", SOLVED)
     with pytest.raises(StoreError, match="UNIQUE constraint failed"):
         opened.put("r1", TaskResult("HumanEval/0", (twice,), 0.0))
-    assert len(opened.verdicts("r1")) == 3
+    assert opened.tasks()["r1"].verdicts == ("f np",)
+    assert select(opened.path, "SELECT count(*) FROM attempts") == [(3,)]
 
 
 def test_readers_do_not_wait_for_a_writer(opened: Store) -> None:
@@ -259,7 +352,7 @@ def test_several_processes_may_make_it_at_once(path: str) -> None:
     script = "import sys; from pytest_mcode.store import Store; Store(sys.argv[1]).close()"
     processes = [subprocess.Popen([sys.executable, "-c", script, path]) for _ in range(3)]
     assert [process.wait(20) for process in processes] == [0, 0, 0]
-    assert select(path, "SELECT * FROM schema") == [(1,)]
+    assert select(path, "SELECT * FROM schema") == [(2,)]
 
 
 def test_a_database_that_must_be_there_and_is_not_is_told(tmp_path: Path) -> None:
@@ -283,7 +376,8 @@ def test_a_damaged_file_is_told_and_left_alone(path: str, content: bytes) -> Non
 
 def test_a_directory_is_told(tmp_path: Path) -> None:
     assert refusal(str(tmp_path)) == (
-        f"The results database {tmp_path} cannot be used (unable to open database file): name another file with --mcode-db."
+        f"The results database {tmp_path} cannot be used (unable to open database file): "
+        "name another file with --mcode-db."
     )
 
 
@@ -308,17 +402,72 @@ def test_somebody_else_s_database_is_told_and_left_alone(path: str) -> None:
     assert Path(path).read_bytes() == before
 
 
-ONE = (("ALTER TABLE attempts ADD COLUMN judge TEXT", "UPDATE attempts SET judge = 'old'"),)
+ONE = (
+    *MIGRATIONS,
+    ("ALTER TABLE attempts ADD COLUMN judge TEXT", "UPDATE attempts SET judge = 'old'"),
+)
 TWO = (*ONE, ("ALTER TABLE runs ADD COLUMN name TEXT", "CREATE INDEX runs_by_name ON runs (name)"))
+
+#: The tables as the first version of them was.
+OLD = """
+CREATE TABLE schema (version INTEGER NOT NULL);
+INSERT INTO schema VALUES (1);
+CREATE TABLE runs (
+    id TEXT NOT NULL, benchmark TEXT NOT NULL, model TEXT NOT NULL, backend TEXT NOT NULL, config TEXT NOT NULL,
+    config_hash TEXT NOT NULL, dataset_fingerprint TEXT NOT NULL, planned INTEGER NOT NULL, started_at TEXT NOT NULL,
+    finished_at TEXT, versions TEXT NOT NULL, PRIMARY KEY (id)
+);
+CREATE INDEX runs_by_benchmark ON runs (benchmark, model);
+CREATE TABLE results (
+    run_id TEXT NOT NULL, task_id TEXT NOT NULL, status TEXT NOT NULL, solved_sample INTEGER, solved_attempt INTEGER,
+    seconds FLOAT NOT NULL, error TEXT NOT NULL, PRIMARY KEY (run_id, task_id), FOREIGN KEY(run_id) REFERENCES runs (id)
+);
+CREATE TABLE samples (
+    run_id TEXT NOT NULL, task_id TEXT NOT NULL, sample INTEGER NOT NULL, seed INTEGER NOT NULL, status TEXT NOT NULL,
+    PRIMARY KEY (run_id, task_id, sample), FOREIGN KEY(run_id) REFERENCES runs (id)
+);
+CREATE TABLE attempts (
+    run_id TEXT NOT NULL, task_id TEXT NOT NULL, sample INTEGER NOT NULL, attempt INTEGER NOT NULL,
+    verdict TEXT NOT NULL, prompt TEXT, completion TEXT, thinking TEXT, solution TEXT, stdout TEXT, stderr TEXT,
+    exit_code INTEGER, generation_seconds FLOAT, generation_tries INTEGER, execution_seconds FLOAT, execution_mode TEXT,
+    first_execution_seconds FLOAT, prompt_tokens INTEGER, completion_tokens INTEGER, finish_reason TEXT,
+    error TEXT NOT NULL, PRIMARY KEY (run_id, task_id, sample, attempt), FOREIGN KEY(run_id) REFERENCES runs (id)
+);
+"""
+SHAPE = "SELECT name, type, \"notnull\", pk FROM pragma_table_info('{}') ORDER BY cid"
+MADE = "SELECT type, name, tbl_name FROM sqlite_master WHERE type <> 'table' ORDER BY name"
+
+
+def test_a_database_of_the_first_version_is_brought_up_to_date_and_tallied(opened: Store, tmp_path: Path) -> None:
+    opened.put("r1", SOLVED)
+    opened.put("r1", NOT_JUDGED)
+    old = str(tmp_path / "old.db")
+    with closing(sqlite3.connect(old)) as connection:
+        connection.executescript(OLD)
+        connection.execute("ATTACH ? AS ours", (opened.path,))
+        task = "run_id, task_id, status, solved_sample, solved_attempt, seconds, error"
+        for table, columns in {"runs": "*", "results": task, "samples": "*", "attempts": "*"}.items():
+            connection.execute(f"INSERT INTO {table} SELECT {columns} FROM ours.{table}")
+        connection.commit()
+    upgraded = Store(old)
+    for table in ("schema", "runs", "results", "samples", "attempts"):
+        assert select(old, SHAPE.format(table)) == select(opened.path, SHAPE.format(table))
+    assert select(old, MADE) == select(opened.path, MADE)
+    assert upgraded.runs() == [RUN]
+    assert upgraded.tasks() == opened.tasks()
+    assert select(old, "SELECT * FROM results") == select(opened.path, "SELECT * FROM results")
+    change(old, "UPDATE attempts SET verdict = 'timeout' WHERE verdict = 'failed'")
+    assert upgraded.tasks()["r1"].verdicts == ("t np", "e")
+    upgraded.close()
 
 
 def test_an_older_database_is_brought_up_to_date_and_keeps_what_it_holds(opened: Store) -> None:
     opened.put("r1", SOLVED)
     Store(opened.path, migrations=ONE).close()
-    assert select(opened.path, "SELECT version FROM schema") == [(2,)]
-    Store(opened.path, migrations=TWO).close()
-    Store(opened.path, migrations=TWO).close()
     assert select(opened.path, "SELECT version FROM schema") == [(3,)]
+    Store(opened.path, migrations=TWO).close()
+    Store(opened.path, migrations=TWO).close()
+    assert select(opened.path, "SELECT version FROM schema") == [(4,)]
     assert select(opened.path, "SELECT solution, judge FROM attempts") == [
         ("x = 1", "old"),
         (None, "old"),
@@ -332,19 +481,19 @@ def test_an_older_database_is_brought_over_several_versions_at_once(opened: Stor
         connection.execute("DROP TABLE samples")
         connection.commit()
     Store(opened.path, migrations=TWO).close()
-    assert select(opened.path, "SELECT version FROM schema") == [(3,)]
+    assert select(opened.path, "SELECT version FROM schema") == [(4,)]
     assert select(opened.path, "SELECT * FROM samples") == []
 
 
 def test_a_new_database_is_of_the_newest_version(path: str) -> None:
     Store(path, migrations=TWO).close()
-    assert select(path, "SELECT version FROM schema") == [(3,)]
+    assert select(path, "SELECT version FROM schema") == [(4,)]
 
 
 def test_a_change_that_fails_halfway_leaves_the_database_as_it_was(opened: Store) -> None:
     broken = (*ONE, ("ALTER TABLE runs ADD COLUMN name TEXT", "ALTER TABLE none ADD COLUMN x TEXT"))
     assert "cannot be used (no such table: none)" in refusal(opened.path, migrations=broken)
-    assert select(opened.path, "SELECT version FROM schema") == [(1,)]
+    assert select(opened.path, "SELECT version FROM schema") == [(2,)]
     assert "judge" not in [name for _, name, *_ in select(opened.path, "PRAGMA table_info(attempts)")]
     assert opened.runs() == [RUN]
 
@@ -352,13 +501,15 @@ def test_a_change_that_fails_halfway_leaves_the_database_as_it_was(opened: Store
 def test_a_newer_database_is_refused_in_one_sentence(opened: Store) -> None:
     Store(opened.path, migrations=TWO).close()
     assert refusal(opened.path) == (
-        f"The results database {opened.path} was written by a newer mCode (schema 3, this one knows 1): "
+        f"The results database {opened.path} was written by a newer mCode (schema 4, this one knows 2): "
         f"update pytest-mcode, or name another file with --mcode-db."
     )
 
 
 WRITER = """
 import itertools, sys
+from pytest_mcode._rows import Tasks
+from pytest_mcode._tables import MIGRATIONS
 from pytest_mcode._types import Attempt, Sample, TaskResult, Verdict
 from pytest_mcode.store import Store
 store = Store(sys.argv[1])
@@ -395,4 +546,4 @@ def test_a_thousand_tasks_are_stored(opened: Store) -> None:
         opened.put("r1", dataclasses.replace(SOLVED, task_id=f"t/{number}"))
     seconds = time.perf_counter() - started
     print(f"{seconds:.3f} ms a task")  # noqa: T201 - for whoever asks with -rP
-    assert len(opened.outcomes("r1")) == 1000
+    assert len(opened.tasks()["r1"].task_id) == 1000

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mcode._types import Status, Verdict
-from pytest_mcode.metrics import Record
+from pytest_mcode._types import Status
+from pytest_mcode.metrics import Record, verdicts
 from pytest_mcode.report.figures import Figures
 from pytest_mcode.report.terminal import Line, grouped, lines
 from pytest_mcode.store import Run
@@ -32,16 +32,14 @@ RUN = Run(
     finished_at=None,
     versions={},
 )
-P, F, E = Verdict.PASSED, Verdict.FAILED, Verdict.ERROR
 
 
-def figures(*tasks: tuple[tuple[Verdict, ...], ...], planned: int | None = None, **more: object) -> Figures:
-    """Of tasks given by the verdicts of their samples' attempts."""
+def figures(*tasks: str, planned: int | None = None, **more: object) -> Figures:
+    """Of tasks given by the letters of their attempts."""
     found = []
-    for number, samples in enumerate(tasks):
-        last = [sample[-1] for sample in samples]
-        status = Status.SOLVED if P in last else Status.ERROR if E in last else Status.UNSOLVED
-        found.append(Record(f"t/{number}", status, samples))
+    for number, letters in enumerate(tasks):
+        status = Status.SOLVED if "p" in letters else Status.ERROR if "e" in letters else Status.UNSOLVED
+        found.append(Record(f"t/{number}", status, letters))
     base = Figures(
         run=dataclasses.replace(RUN, planned=len(tasks) if planned is None else planned),
         samples=1,
@@ -49,7 +47,7 @@ def figures(*tasks: tuple[tuple[Verdict, ...], ...], planned: int | None = None,
         all_samples=False,
         tasks=tuple(found),
         statuses=Counter(task.status for task in found),
-        verdicts=Counter(sample[-1] for task in found for sample in task.samples),
+        verdicts=verdicts(found),
         faults={task.task_id: "No server." for task in found if task.status is Status.ERROR},
         prompt_tokens=12_000,
         completion_tokens=3_456,
@@ -70,7 +68,7 @@ def written(found: Figures, database: str = DB) -> list[str]:
 
 
 def test_one_sample_a_task_has_pass_at_1_alone() -> None:
-    assert written(figures(((P,),), ((P,),), ((F,),), ((Verdict.NO_CODE,),))) == [
+    assert written(figures("p", "p", "f", "n")) == [
         "model         granite3.3:8b (ollama)",
         "run           20250101-000000-abcdef in experiments/results/results.db",
         "pass@1         50.0% [15.0%, 85.0%]  n = 1 sample",
@@ -83,7 +81,7 @@ def test_one_sample_a_task_has_pass_at_1_alone() -> None:
 
 
 def test_samples_and_debug_iterations_have_their_rates_beside_pass_at_1() -> None:
-    found = figures(((P,),), ((F, F), (F, P)), ((F, F), (F, F)), samples=2, attempts=2)
+    found = figures("p", "ff fp", "ff ff", samples=2, attempts=2)
     assert written(found) == [
         "model         granite3.3:8b (ollama), 2 samples of 2 attempts a task",
         "run           20250101-000000-abcdef in experiments/results/results.db",
@@ -103,35 +101,35 @@ def named(found: Figures, name: str) -> list[str]:
 
 
 def test_pass_at_k_is_told_for_the_usual_k_up_to_n() -> None:
-    task = tuple((F,) for _ in range(12))
+    task = " ".join("f" * 12)
     names = [line.name for line in lines(figures(task, task, samples=12), DB, 0.0)]
     assert [name for name in names if name.startswith("pass@")] == ["pass@1", "pass@2", "pass@5", "pass@10", "pass@12"]
 
 
 def test_with_all_samples_it_is_an_unbiased_estimate() -> None:
-    found = figures(((P,), (F,)), ((F,), (F,)), samples=2, all_samples=True)
+    found = figures("p f", "f f", samples=2, all_samples=True)
     assert named(found, "pass@1") == [" 25.0% [0.0%, 50.0%]  n = 2, unbiased estimate"]
 
 
 def test_pass_at_1_never_counts_debug_iterations() -> None:
-    found = figures(((F, P),), ((P,),), attempts=2)
+    found = figures("fp", "p", attempts=2)
     assert named(found, "pass@1") == [" 50.0% [9.5%, 90.5%]  n = 1 sample, first attempts"]
     assert named(found, "solve@budget") == ["100.0% [34.2%, 100.0%]  1 x 2 attempts"]
 
 
 def test_reference_solutions_are_no_backend_and_know_no_tokens() -> None:
     run = dataclasses.replace(RUN, model="reference", planned=1)
-    found = figures(((P,),), run=run, prompt_tokens=None, completion_tokens=None)
+    found = figures("p", run=run, prompt_tokens=None, completion_tokens=None)
     assert named(found, "model") == ["reference solutions"]
     assert named(found, "tokens") == []
 
 
 def test_tokens_are_those_that_the_server_told() -> None:
-    assert named(figures(((P,),), prompt_tokens=None), "tokens") == ["3,456 completion"]
+    assert named(figures("p", prompt_tokens=None), "tokens") == ["3,456 completion"]
 
 
 def test_errors_stand_with_both_rates_and_their_tasks() -> None:
-    found = figures(((P,),), ((P,),), ((F,),), ((E,),), ((E,),))
+    found = figures("p", "p", "f", "e", "e")
     told = written(found)
     assert told[2:5] == [
         "pass@1         66.7% [20.8%, 93.9%]  n = 1 sample",
@@ -142,7 +140,7 @@ def test_errors_stand_with_both_rates_and_their_tasks() -> None:
 
 
 def test_where_no_task_was_judged_no_rate_is_told() -> None:
-    told = written(figures(((E,),), ((E,),), attempts=2))
+    told = written(figures("e", "e", attempts=2))
     assert told[2:5] == [
         "solve@budget  no task was judged",
         "errors        2 of 2 not judged: 0.0% of all",
@@ -152,7 +150,7 @@ def test_where_no_task_was_judged_no_rate_is_told() -> None:
 
 
 def test_an_interrupted_run_says_what_is_missing() -> None:
-    assert named(figures(((P,),), ((F,),), planned=164), "not run") == [
+    assert named(figures("p", "f", planned=164), "not run") == [
         "162 of 164 tasks; all rates are of the 2 that were judged"
     ]
     assert named(figures(planned=1), "not run") == ["1 of 1 task"]
@@ -160,7 +158,7 @@ def test_an_interrupted_run_says_what_is_missing() -> None:
 
 
 def test_the_command_for_more_names_a_database_that_is_not_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = figures(((P,),))
+    found = figures("p")
     assert written(found, "my runs.db")[-2].endswith(" --model granite3.3:8b --db 'my runs.db'")
     monkeypatch.setenv("MCODE_DB", "my runs.db")
     assert written(found, "my runs.db")[-2].endswith(" --model granite3.3:8b")
@@ -179,7 +177,7 @@ def test_sentences_that_differ_by_the_tasks_id_are_equal() -> None:
 
 
 def test_many_errors_are_a_few_lines() -> None:
-    found = figures(*[((E,),)] * 100)
+    found = figures(*["e"] * 100)
     same = [line for line in lines(found, DB, 0.0) if line.name in ("", "errors")]
     assert [line.text for line in same] == [
         "100 of 100 not judged: 0.0% of all",
@@ -192,7 +190,7 @@ def test_many_errors_are_a_few_lines() -> None:
 
 
 def test_colours_say_what_to_look_at() -> None:
-    found = figures(((P,),), ((E,),), planned=3)
+    found = figures("p", "e", planned=3)
     marks = {line.name: line.marks for line in lines(found, DB, 0.0) if any(line.marks.values())}
     assert marks["errors"] == {"red": True}
     assert marks["not run"] == {"yellow": True}
@@ -207,7 +205,7 @@ def test_a_long_line_goes_on_below_its_text() -> None:
 
 
 def test_a_command_to_copy_stays_whole() -> None:
-    (line,) = [line for line in lines(figures(((P,),)), DB, 0.0) if line.name == "more"]
+    (line,) = [line for line in lines(figures("p"), DB, 0.0) if line.name == "more"]
     assert line.fitting(40) == str(line)
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from pytest_mcode import metrics
+from pytest_mcode._rows import Tasks, total
 from pytest_mcode._types import Status, Verdict
-from pytest_mcode.metrics import Rate, Record
+from pytest_mcode.metrics import Rate, Rates, Record
 from pytest_mcode.store import Run, Store
 
 
@@ -70,31 +72,53 @@ class Figures:
 
     def pass_at(self, k: int) -> Rate | None:
         """pass@k of first attempts; None where it cannot be known."""
-        return metrics.pass_at_k(self.tasks, k, drawn=self.samples, all_samples=self.all_samples)
+        return self._pass_at(k)
 
     def solved_within(self, samples: int) -> Rate | None:
         """solve@budget of so many samples with all their attempts; None where it cannot be known."""
-        return metrics.solve_at_budget(self.tasks, samples, self.attempts) if samples <= self.samples else None
+        return self._solved_within(samples)
+
+    @cached_property
+    def _pass_at(self) -> Rates:
+        return metrics.pass_at_k(self.tasks, self.samples, all_samples=self.all_samples)
+
+    @cached_property
+    def _solved_within(self) -> Rates:
+        return metrics.solve_at_budget(self.tasks, self.samples)
 
 
 def figures(store: Store, run: Run) -> Figures:
-    """Compute the figures of a run."""
-    results, attempts = store.outcomes(run.id), store.verdicts(run.id)
-    tasks = tuple(metrics.records(results, attempts))
+    """The figures of a run."""
+    return computed(run, store.tasks(run_id=run.id).get(run.id, Tasks()))
+
+
+def of_runs(store: Store, *, benchmark: str | None = None, model: str | None = None) -> list[Figures]:
+    """The figures of the runs of that benchmark and model, newest first; None is any."""
+    tasks = store.tasks(benchmark=benchmark, model=model)
+    return [computed(run, tasks.get(run.id, Tasks())) for run in store.runs(benchmark=benchmark, model=model)]
+
+
+def computed(run: Run, tasks: Tasks) -> Figures:
+    """Compute the figures of a run from its tasks."""
+    records = metrics.records(tasks)
     return Figures(
         run=run,
         samples=run.config["samples"],
         attempts=1 + run.config["debug-iters"],
         all_samples=run.config["all-samples"],
-        tasks=tasks,
-        statuses=Counter(task.status for task in tasks),
-        verdicts=Counter(sample[-1] for task in tasks for sample in task.samples),
-        faults={row["task_id"]: row["error"] for row in results if row["status"] == Status.ERROR},
-        prompt_tokens=_total(row["prompt_tokens"] for row in attempts),
-        completion_tokens=_total(row["completion_tokens"] for row in attempts),
-        seconds=math.fsum(row["seconds"] for row in results),
-        generation_seconds=math.fsum(row["generation_seconds"] or 0 for row in attempts),
-        execution_seconds=math.fsum(row["execution_seconds"] or 0 for row in attempts),
+        tasks=tuple(records),
+        statuses=Counter(record.status for record in records),
+        verdicts=metrics.verdicts(records),
+        faults={
+            task: error
+            for task, status, error in zip(tasks.task_id, tasks.status, tasks.error, strict=True)
+            if status == Status.ERROR
+        },
+        prompt_tokens=total(tasks.prompt_tokens),
+        completion_tokens=total(tasks.completion_tokens),
+        seconds=math.fsum(tasks.seconds),
+        generation_seconds=math.fsum(tasks.generation_seconds),
+        execution_seconds=math.fsum(tasks.execution_seconds),
     )
 
 
@@ -120,8 +144,3 @@ def as_json(found: Figures) -> dict[str, Any]:
 
 def _rate(rate: Rate | None) -> dict[str, float] | None:
     return None if rate is None else asdict(rate)
-
-
-def _total(values: Iterable[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None

@@ -140,7 +140,7 @@ def fitting(columns: Sequence[Column], rows: Sequence[Row], width: int) -> Table
     gone: list[Column] = []
     table = _table(written, rows, gone)
     for column in (*idle, *yielding):
-        if _width(table) <= width:
+        if width >= UNLIMITED or _width(table) <= width:  # measuring is as slow as printing
             break
         gone.append(column)
         table = _table(written, rows, gone)

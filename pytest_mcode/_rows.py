@@ -1,0 +1,132 @@
+"""From results to rows of the database, and the tally of a task's attempts, which the figures are made of."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from pytest_mcode._types import Attempt, TaskResult, Verdict
+
+#: How a tally spells a verdict.
+LETTERS = {
+    Verdict.PASSED: "p",
+    Verdict.FAILED: "f",
+    Verdict.TIMEOUT: "t",
+    Verdict.TRUNCATED: "c",
+    Verdict.NO_CODE: "n",
+    Verdict.ERROR: "e",
+}
+
+
+class Spent(NamedTuple):
+    """What a tally takes from an attempt's row of ``attempts``: all but its texts."""
+
+    sample: int
+    attempt: int
+    verdict: str
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    generation_seconds: float | None
+    execution_seconds: float | None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Spent:
+        """Take it from a whole row."""
+        return cls._make(map(row.get, cls._fields))
+
+
+class Tally(NamedTuple):
+    """What the attempts of a task come to.
+
+    Attributes:
+        verdicts: A letter an attempt, samples parted by spaces: ``fp p`` is a sample that failed and was repaired, and
+            one that passed at once. Empty if there are none.
+        prompt_tokens: Over all attempts; None if the server told none.
+        completion_tokens: Likewise.
+        generation_seconds: Spent in generations, added up.
+        execution_seconds: Spent in executions, added up.
+    """
+
+    verdicts: str
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    generation_seconds: float
+    execution_seconds: float
+
+
+class Tasks(NamedTuple):
+    """What the figures take from a run's rows of ``results``, a column each: there may be very many rows."""
+
+    task_id: Sequence[str] = ()
+    status: Sequence[str] = ()
+    seconds: Sequence[float] = ()
+    error: Sequence[str] = ()
+    verdicts: Sequence[str] = ()
+    prompt_tokens: Sequence[int | None] = ()
+    completion_tokens: Sequence[int | None] = ()
+    generation_seconds: Sequence[float] = ()
+    execution_seconds: Sequence[float] = ()
+
+
+def tally(attempts: Iterable[Spent]) -> Tally:
+    """Add up the attempts of one task."""
+    rows = sorted(attempts, key=attrgetter("sample", "attempt"))
+    samples = groupby(rows, attrgetter("sample"))
+    return Tally(
+        " ".join("".join(LETTERS[Verdict(row.verdict)] for row in drawn) for _, drawn in samples),
+        total(row.prompt_tokens for row in rows),
+        total(row.completion_tokens for row in rows),
+        math.fsum(row.generation_seconds or 0 for row in rows),
+        math.fsum(row.execution_seconds or 0 for row in rows),
+    )
+
+
+def total(values: Iterable[int | None]) -> int | None:
+    """The sum of those that are known; None if none is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def result_row(result: TaskResult) -> dict[str, Any]:
+    """A task's row of ``results``, but for the tally."""
+    sample, attempt = result.solved_by or (None, None)
+    return {
+        "status": result.status.value,
+        "solved_sample": sample,
+        "solved_attempt": attempt,
+        "seconds": result.seconds,
+        "error": result.error,
+    }
+
+
+def attempt_row(sample: int, attempt: Attempt) -> dict[str, Any]:
+    """An attempt's row of ``attempts``, but for what it did not get to."""
+    completion, execution = attempt.completion, attempt.execution
+    row: dict[str, Any] = {"sample": sample, "attempt": attempt.index, "verdict": attempt.verdict.value}
+    row.update(solution=attempt.solution, error=attempt.error)
+    if completion is not None:
+        row.update(
+            prompt=json.dumps([asdict(turn) for turn in completion.prompt]),
+            completion=completion.text,
+            thinking=completion.thinking,
+            generation_seconds=completion.seconds,
+            generation_tries=completion.tries,
+            prompt_tokens=completion.prompt_tokens,
+            completion_tokens=completion.completion_tokens,
+            finish_reason=completion.finish_reason,
+        )
+    if execution is not None:
+        row.update(
+            stdout=execution.stdout,
+            stderr=execution.stderr,
+            exit_code=execution.exit_code,
+            execution_seconds=execution.seconds,
+            execution_mode=execution.mode.value,
+            first_execution_seconds=execution.first_seconds,
+        )
+    return row
