@@ -190,7 +190,10 @@ class TestFaultsOfTheSession:
         process.send_signal(number)
         process.communicate(timeout=20)
         assert process.returncode == 2
-        assert statuses() == [("mine/0", "solved")]
+        finished = [("mine/0", "solved")]
+        if distributed:  # a worker has a second task under way, which overtakes the endless one
+            finished.append(("mine/2", "solved"))
+        assert statuses() == finished
         assert rows("select finished_at from runs") == [(None,)]
 
     def test_a_database_that_cannot_be_used_is_told_before_anything_is_spent(self, pytester: pytest.Pytester) -> None:
