@@ -185,14 +185,13 @@ class TestFaultsOfTheSession:
         pytester.makepyfile(test_mine=MINE.replace("return 2", "while True: pass"))
         command = [sys.executable, "-m", "pytest", *ASK, "--mcode-bench=mine", "test_mine.py", *distributed]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        wait_for_row()
+        # a worker has a second task under way, which overtakes the endless one
+        finished = [("mine/0", "solved"), ("mine/2", "solved")] if distributed else [("mine/0", "solved")]
+        wait_for_rows(len(finished))
         time.sleep(0.3)
         process.send_signal(number)
-        process.communicate(timeout=20)
+        process.communicate(timeout=30)
         assert process.returncode == 2
-        finished = [("mine/0", "solved")]
-        if distributed:  # a worker has a second task under way, which overtakes the endless one
-            finished.append(("mine/2", "solved"))
         assert statuses() == finished
         assert rows("select finished_at from runs") == [(None,)]
 
@@ -212,16 +211,16 @@ class TestFaultsOfTheSession:
         result.stdout.fnmatch_lines(["*The results database r.db cannot be used (no such table: attempts)*"])
 
 
-def wait_for_row() -> None:
-    deadline = time.monotonic() + 20
+def wait_for_rows(count: int) -> None:
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
-            if rows("select 1 from results"):
+            if len(rows("select 1 from results")) == count:
                 return
         except sqlite3.OperationalError:
             pass
         time.sleep(0.05)
-    pytest.fail("no task was recorded")
+    pytest.fail(f"no {count} tasks were recorded")
 
 
 class TestSelection:
