@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pytest_mcode._types import Attempt, TaskResult, Verdict
@@ -60,17 +61,29 @@ class Tally(NamedTuple):
 
 
 class Tasks(NamedTuple):
-    """What the figures take from a run's rows of ``results``, a column each: there may be very many rows."""
+    """What the figures take from a run's rows of ``results``.
+
+    Attributes:
+        task_id: Of each task.
+        status: Of each task, in the same order.
+        verdicts: Of each task, as its `Tally` spells them.
+        seconds: Wall seconds, added up.
+        prompt_tokens: Over all attempts; None if the server told none.
+        completion_tokens: Likewise.
+        generation_seconds: Spent in generations, added up.
+        execution_seconds: Spent in executions, added up.
+        faults: The sentence of each task that could not be judged, by its id.
+    """
 
     task_id: Sequence[str] = ()
     status: Sequence[str] = ()
-    seconds: Sequence[float] = ()
-    error: Sequence[str] = ()
     verdicts: Sequence[str] = ()
-    prompt_tokens: Sequence[int | None] = ()
-    completion_tokens: Sequence[int | None] = ()
-    generation_seconds: Sequence[float] = ()
-    execution_seconds: Sequence[float] = ()
+    seconds: float = 0.0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    generation_seconds: float = 0.0
+    execution_seconds: float = 0.0
+    faults: Mapping[str, str] = MappingProxyType({})
 
 
 def tally(attempts: Iterable[Spent]) -> Tally:
@@ -79,17 +92,11 @@ def tally(attempts: Iterable[Spent]) -> Tally:
     samples = groupby(rows, attrgetter("sample"))
     return Tally(
         " ".join("".join(LETTERS[Verdict(row.verdict)] for row in drawn) for _, drawn in samples),
-        total(row.prompt_tokens for row in rows),
-        total(row.completion_tokens for row in rows),
+        _known_sum(row.prompt_tokens for row in rows),
+        _known_sum(row.completion_tokens for row in rows),
         math.fsum(row.generation_seconds or 0 for row in rows),
         math.fsum(row.execution_seconds or 0 for row in rows),
     )
-
-
-def total(values: Iterable[int | None]) -> int | None:
-    """The sum of those that are known; None if none is."""
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
 
 
 def result_row(result: TaskResult) -> dict[str, Any]:
@@ -130,3 +137,8 @@ def attempt_row(sample: int, attempt: Attempt) -> dict[str, Any]:
             first_execution_seconds=execution.first_seconds,
         )
     return row
+
+
+def _known_sum(values: Iterable[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None

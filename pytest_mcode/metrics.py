@@ -85,7 +85,7 @@ def records(tasks: Tasks) -> list[Record]:
 
 def verdicts(tasks: Iterable[Record]) -> dict[Verdict, int]:
     """How many samples came to what: their last attempt's verdict."""
-    every = "".join(f"{task.verdicts} " for task in tasks)
+    every = " ".join([*(task.verdicts for task in tasks), ""])
     counts = {verdict: every.count(f"{letter} ") for verdict, letter in LETTERS.items()}
     return {verdict: number for verdict, number in counts.items() if number}
 
@@ -114,7 +114,7 @@ def pass_at_k(tasks: Sequence[Record], drawn: int, *, all_samples: bool) -> Rate
     tasks = judged(tasks)
     if all_samples:
         return _estimated(tasks, drawn)
-    unseen = min((task.drawn for task in tasks if task.passed > task.passed_at_once), default=drawn)
+    unseen = min([drawn, *(task.drawn for task in tasks if task.passed > task.passed_at_once)])
     return _within([task.pass_at_once_index for task in tasks], unseen)
 
 

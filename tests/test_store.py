@@ -181,17 +181,17 @@ def test_what_was_put_is_read_back_run_by_run_and_task_by_task(opened: Store) ->
     opened.put("r1", SOLVED)
     opened.put("r0", dataclasses.replace(NOT_JUDGED, task_id="Mbpp/11"))
     ours = Tasks(
-        task_id=("HumanEval/0", "HumanEval/1"),
-        status=("solved", "error"),
-        seconds=(4.5, 0.5),
-        error=("", "No server."),
-        verdicts=("f np", "e"),
-        prompt_tokens=(30, None),
-        completion_tokens=(60, None),
-        generation_seconds=(4.5, 0.0),
-        execution_seconds=(0.75, 0.0),
+        task_id=["HumanEval/0", "HumanEval/1"],
+        status=["solved", "error"],
+        verdicts=["f np", "e"],
+        seconds=5.0,
+        prompt_tokens=30,
+        completion_tokens=60,
+        generation_seconds=4.5,
+        execution_seconds=0.75,
+        faults={"HumanEval/1": "No server."},
     )
-    other = Tasks(("Mbpp/11",), ("error",), (0.5,), ("No server.",), ("e",), (None,), (None,), (0.0,), (0.0,))
+    other = Tasks(["Mbpp/11"], ["error"], ["e"], 0.5, None, None, 0.0, 0.0, {"Mbpp/11": "No server."})
     assert opened.tasks() == {"r0": other, "r1": ours}
     assert opened.tasks(benchmark="humaneval") == opened.tasks(run_id="r1") == {"r1": ours}
     assert opened.tasks(benchmark="mbpp", model="granite3.3:8b") == {"r0": other}
@@ -245,18 +245,18 @@ def test_a_database_that_may_not_be_written_is_read_all_the_same(opened: Store) 
 @pytest.mark.parametrize(
     ("statement", "verdicts"),
     [
-        ("UPDATE attempts SET verdict = 'timeout' WHERE verdict = 'failed'", ("t np", "e")),
-        ("UPDATE attempts SET sample = 7 WHERE sample = 0", ("np f", "e")),
-        ("UPDATE attempts SET task_id = 'HumanEval/1' WHERE sample = 1", ("f", "e np")),
-        ("DELETE FROM attempts WHERE sample = 1", ("f", "e")),
+        ("UPDATE attempts SET verdict = 'timeout' WHERE verdict = 'failed'", ["t np", "e"]),
+        ("UPDATE attempts SET sample = 7 WHERE sample = 0", ["np f", "e"]),
+        ("UPDATE attempts SET task_id = 'HumanEval/1' WHERE sample = 1", ["f", "e np"]),
+        ("DELETE FROM attempts WHERE sample = 1", ["f", "e"]),
         (
             "INSERT INTO attempts SELECT 'r1', 'HumanEval/1', 0, 1, 'truncated', " + "NULL, " * 15 + "''",
-            ("f np", "ec"),
+            ["f np", "ec"],
         ),
     ],
 )
 def test_attempts_that_somebody_else_changes_are_tallied_again(
-    opened: Store, statement: str, verdicts: tuple[str, ...]
+    opened: Store, statement: str, verdicts: list[str]
 ) -> None:
     opened.put("r1", SOLVED)
     opened.put("r1", NOT_JUDGED)
@@ -268,8 +268,8 @@ def test_what_a_debug_iteration_and_a_sample_spent_is_added_up(opened: Store) ->
     opened.put("r1", SOLVED)
     change(opened.path, "UPDATE attempts SET completion_tokens = NULL, generation_seconds = 0.25 WHERE sample = 0")
     tasks = opened.tasks()["r1"]
-    assert (tasks.prompt_tokens, tasks.completion_tokens) == ((30,), (40,))
-    assert (tasks.generation_seconds, tasks.execution_seconds) == ((3.25,), (0.75,))
+    assert (tasks.prompt_tokens, tasks.completion_tokens) == (30, 40)
+    assert (tasks.generation_seconds, tasks.execution_seconds) == (3.25, 0.75)
 
 
 def test_runs_are_found_by_benchmark_and_model_the_newest_first(opened: Store) -> None:
@@ -313,7 +313,7 @@ def test_a_task_id_and_a_model_may_hold_what_no_database_takes(opened: Store) ->
     opened.begin(dataclasses.replace(RUN, id="r2", model="m\udc80", config={"model": "m\udc80"}))
     for _ in range(2):
         opened.put("r2", dataclasses.replace(SOLVED, task_id="t\udc80"))
-    assert opened.tasks()["r2"].task_id == ("t\\udc80",)
+    assert opened.tasks()["r2"].task_id == ["t\\udc80"]
     assert opened.runs(model="m\\udc80")[0].config == {"model": "m\udc80"}
 
 
@@ -328,7 +328,7 @@ def test_a_task_is_stored_whole_or_not_at_all(opened: Store) -> None:
     opened.put("r1", SOLVED)
     with pytest.raises(StoreError, match="UNIQUE constraint failed"):
         opened.put("r1", TaskResult("HumanEval/0", (twice,), 0.0))
-    assert opened.tasks()["r1"].verdicts == ("f np",)
+    assert opened.tasks()["r1"].verdicts == ["f np"]
     assert select(opened.path, "SELECT count(*) FROM attempts") == [(3,)]
 
 
@@ -457,7 +457,7 @@ def test_a_database_of_the_first_version_is_brought_up_to_date_and_tallied(opene
     assert upgraded.tasks() == opened.tasks()
     assert select(old, "SELECT * FROM results") == select(opened.path, "SELECT * FROM results")
     change(old, "UPDATE attempts SET verdict = 'timeout' WHERE verdict = 'failed'")
-    assert upgraded.tasks()["r1"].verdicts == ("t np", "e")
+    assert upgraded.tasks()["r1"].verdicts == ["t np", "e"]
     upgraded.close()
 
 

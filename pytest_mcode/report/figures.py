@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from pytest_mcode import metrics
-from pytest_mcode._rows import Tasks, total
+from pytest_mcode._rows import Tasks
 from pytest_mcode._types import Status, Verdict
 from pytest_mcode.metrics import Rate, Rates, Record
 from pytest_mcode.store import Run, Store
@@ -107,18 +106,14 @@ def computed(run: Run, tasks: Tasks) -> Figures:
         attempts=1 + run.config["debug-iters"],
         all_samples=run.config["all-samples"],
         tasks=tuple(records),
-        statuses=Counter(record.status for record in records),
+        statuses={Status(status): number for status, number in Counter(tasks.status).items()},
         verdicts=metrics.verdicts(records),
-        faults={
-            task: error
-            for task, status, error in zip(tasks.task_id, tasks.status, tasks.error, strict=True)
-            if status == Status.ERROR
-        },
-        prompt_tokens=total(tasks.prompt_tokens),
-        completion_tokens=total(tasks.completion_tokens),
-        seconds=math.fsum(tasks.seconds),
-        generation_seconds=math.fsum(tasks.generation_seconds),
-        execution_seconds=math.fsum(tasks.execution_seconds),
+        faults=tasks.faults,
+        prompt_tokens=tasks.prompt_tokens,
+        completion_tokens=tasks.completion_tokens,
+        seconds=tasks.seconds,
+        generation_seconds=tasks.generation_seconds,
+        execution_seconds=tasks.execution_seconds,
     )
 
 

@@ -2,7 +2,7 @@
 
 python -m tests.perf.results DIRECTORY [--rounds 5] [--attempts 1000000]
 
-The database is made in the directory unless it is there (some minutes, 3 GB): runs of 500 tasks, up to ten samples of
+The database is made in the directory unless it is there (some minutes, 4 GB): runs of 500 tasks, up to ten samples of
 up to two attempts, every other run with all samples drawn, each task recorded by `Store.put`. Contestants run in turn.
 """
 
@@ -114,7 +114,7 @@ def make(path: Path, attempts: int) -> None:
 
 
 def described(path: Path) -> str:
-    """What is in a database. Counting reads all of it, which warms the cache."""
+    """What is in a database."""
     with closing(sqlite3.connect(path)) as connection:
         counts = [connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in ("runs", "results")]
         attempts, characters = connection.execute("SELECT count(*), sum(length(completion)) FROM attempts").fetchone()
@@ -147,8 +147,8 @@ def main() -> None:
         {
             "imports alone": command("-c", FLOOR),
             "mcode results": command(*results),
-            "mcode results --json": command(*results, "--json"),
-            "one benchmark and model, --compare-samples": command(*results, *one),
+            "… --json": command(*results, "--json"),
+            "… of one benchmark and model, compared": command(*results, *one),
         },
         chosen.rounds,
     )
