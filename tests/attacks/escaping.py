@@ -96,10 +96,6 @@ _OWN_SECRETS = {
 }
 
 
-def _reach(way: str) -> tuple[str, str]:
-    return way, if_it_works(way)
-
-
 PROGRAMS = (
     *table(_NETWORK, lambda name, way: Hostile(f"network: {name}", if_it_works(way), TOTAL, homes=SHUT)),
     *table(_FILES, lambda name, way: Hostile(f"files: {name}", if_it_works(way), TOTAL, homes=SHUT)),

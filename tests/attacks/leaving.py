@@ -34,17 +34,20 @@ _OWN_FILES = {
     "a file that is mapped": "import mmap\nf = open('f', 'wb+')\nf.truncate(1 << 20)\n"
     "m = mmap.mmap(f.fileno(), 1 << 20)\nm[:4] = b'left'",
 }
+#: They wait a little: the process of the tests makes its own directory there.
 _TOP = {
-    "no directory of the sandbox": "import os, shutil\ntop = os.path.dirname(os.getcwd())\nos.chdir('/')\n"
+    "no directory of the sandbox": "import os, shutil, time\ntime.sleep(0.3)\n"
+    "top = os.path.dirname(os.getcwd())\nos.chdir('/')\n"
     "try: os.rename(top, top + '-gone')\nexcept OSError: pass\nelse: shutil.rmtree(top + '-gone')",
-    "another directory in the sandbox's place": "import os, shutil\ntop = os.path.dirname(os.getcwd())\nos.chdir('/')\n"
+    "another directory in the sandbox's place": "import os, shutil, time\ntime.sleep(0.3)\n"
+    "top = os.path.dirname(os.getcwd())\nos.chdir('/')\n"
     "try: os.rename(top, top + '-gone')\nexcept OSError: pass\nelse:\n    os.mkdir(top)\n"
     "    shutil.rmtree(top + '-gone')",
 }
 _PROCESSES = {
     "a child": "import os, time\nif os.fork() == 0:\n    time.sleep(100)",
     "a daemon": "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        while True:\n"
-    "            try: open('/tmp/left', 'w').close()\n            except OSError: pass\n    os._exit(0)",
+    "            try: open('left', 'w').close()\n            except OSError: pass\n    os._exit(0)",
     "a daemon that holds the output": "import os, time\nif os.fork() == 0:\n    os.setsid()\n"
     "    if os.fork(): os._exit(0)\n"
     "    while True:\n        try: os.write(1, b'x')\n        except OSError: pass\n        time.sleep(0.001)",
