@@ -3,15 +3,18 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+
+import pytest
 
 from pytest_mcode._types import Execution, Program
 from pytest_mcode.sandboxes.judging import Judging
 from pytest_mcode.sandboxes.levels import plain
 from pytest_mcode.sandboxes.pool import Pool
 from pytest_mcode.sandboxes.process import ProcessHome
-from pytest_mcode.sandboxes.quiet import Quiet
+from pytest_mcode.sandboxes.quiet import Quiet, default_directory
 
 #: Passes in a second that it has to itself, and needs longer while its neighbour runs: a file tells it.
 SLOW_AMONG_OTHERS = """
@@ -76,7 +79,7 @@ def test_a_timeout_with_the_machine_to_itself_counts_at_once(tmp_path: Path) -> 
 HOLDER = """
 import asyncio, sys
 from pathlib import Path
-from pytest_mcode.sandboxes.quiet import Quiet
+from pytest_mcode.sandboxes.quiet import Quiet, default_directory
 
 async def hold():
     async with Quiet(Path(sys.argv[1])).shared():
@@ -135,3 +138,15 @@ def test_who_waits_to_be_alone_is_not_overtaken(tmp_path: Path) -> None:
 
     asyncio.run(all_of_them())
     assert order == ["before", "alone", "after"]
+
+
+def test_somebody_elses_directory_of_that_name_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ours = default_directory()
+    assert default_directory() == ours
+    ours.rmdir()
+    ours.symlink_to(tmp_path)
+    assert default_directory() not in (ours, tmp_path)
+    ours.unlink()
+    ours.touch()
+    assert default_directory().is_dir()

@@ -59,7 +59,12 @@ class Level:
 def plain(missing: str = "") -> Level:
     """No namespace at all."""
     why = f" ({missing})" if missing else ""
-    return Level("plain", f"none: programs run as this user, with resource limits only{why}", (sys.executable,))
+    return Level("plain", f"none: programs run as {ours()}, with resource limits only{why}", (sys.executable,))
+
+
+def ours() -> str:
+    """Whose files a program without a root directory of its own can change."""
+    return "this user" if os.geteuid() else "root, who may do anything to this machine"
 
 
 def best() -> Level:
@@ -112,7 +117,7 @@ def unshared() -> Iterator[Level]:
         spaces = ("--user", "--map-current-user", "--pid", "--fork", "--kill-child", "--mount-proc", "--net", "--ipc")
         yield Level(
             "unshare",
-            "unshare: user, process, network and IPC namespaces, but this user's files can be read and written",
+            f"unshare: user, process, network and IPC namespaces, but files can be read and written as {ours()}",
             (tool, *spaces, "--", sys.executable),
             alone=True,
             limits={"NPROC": PROCESSES},

@@ -18,8 +18,15 @@ PAUSE = 0.01
 
 
 def default_directory() -> Path:
-    """A directory that all processes of this user on this machine share."""
-    return Path(tempfile.gettempdir()) / f"mcode-{os.getuid()}-locks"
+    """A directory that all processes of this user on this machine share; our own where somebody has its name."""
+    directory = Path(tempfile.gettempdir()) / f"mcode-{os.getuid()}-locks"
+    try:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        if directory.lstat().st_uid == os.getuid() and not directory.is_symlink():
+            return directory
+    except FileExistsError:
+        pass
+    return Path(tempfile.mkdtemp(prefix="mcode-locks-"))
 
 
 class Quiet:
