@@ -75,7 +75,7 @@ class Benchmark:
 
 def function_program(task: Task, solution: str) -> Program:
     """The program of a benchmark whose tests call functions of the solution, isolated from it where the task allows."""
-    return Program(solution, task.tests, isolation(task.tests, task.reference))
+    return Program(solution, task.tests, isolation(task.tests, task.reference, task.preamble))
 
 
 def benchmark(

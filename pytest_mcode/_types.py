@@ -112,7 +112,7 @@ class Isolation:
 
     Attributes:
         calls: The solution's functions that the tests call.
-        prelude: Imports that the tests rely on the solution for.
+        prelude: Imports and helpers of the task that the tests rely on the solution for.
         reference: A solution known to pass. Whether it does so isolated decides for the task; the solution never does.
     """
 

@@ -1,7 +1,8 @@
 """Which tasks can be judged with the solution in one process and the tests in another: decided by the task alone.
 
-The tests must use nothing of the solution but functions that they call, as the reference solution defines them. Whether
-what crosses is plain data is seen when they run; then the reference decides again (`sandboxes.judging`).
+The tests must use nothing of the solution but functions that they call, as the reference solution defines them. Helpers
+that the prompt shows are the task's own: the tests run these, not what a solution put in their place. Whether what
+crosses is plain data is seen when they run; then the reference decides again (`sandboxes.judging`).
 """
 
 from __future__ import annotations
@@ -16,19 +17,26 @@ from pytest_mcode._types import Isolation
 
 
 @functools.lru_cache(maxsize=4096)  # every attempt at a task asks again
-def isolation(tests: str, reference: str) -> Isolation | None:
+def isolation(tests: str, reference: str, preamble: str = "") -> Isolation | None:
     """How tests can be kept apart from solutions like ``reference``; None where they cannot, or it cannot be told."""
     (tree, _), (defined, _) = parsed(tests), parsed(reference)
     if tree is None or defined is None:
         return None
     imports = [node for node in defined.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    functions = {node.name for node in defined.body if isinstance(node, ast.FunctionDef)}
+    functions = _functions(defined)
     wanted = _free_names(tests)
-    calls = wanted & functions
-    others = wanted - functions - _imported(imports) - set(dir(builtins))
+    shown, _ = parsed(preamble)
+    given = wanted & (_functions(shown) if shown else set())
+    calls = wanted & functions - given
+    others = wanted - functions - given - _imported(imports) - set(dir(builtins))
     if not calls or others or _looked_into(tree, calls):
         return None
-    return Isolation(tuple(sorted(calls)), "\n".join(map(ast.unparse, imports)), reference)
+    prelude = [*map(ast.unparse, imports), *([preamble] if given else [])]
+    return Isolation(tuple(sorted(calls)), "\n".join(prelude), reference)
+
+
+def _functions(module: ast.Module) -> set[str]:
+    return {node.name for node in module.body if isinstance(node, ast.FunctionDef)}
 
 
 def _free_names(source: str) -> set[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from pytest_mcode._benchmark import function_program
-from pytest_mcode._types import Execution, Program, Task
+from pytest_mcode._types import Execution, Mode, Program, Task
 from pytest_mcode.sandboxes.judging import Judging
 from pytest_mcode.sandboxes.levels import plain
 from pytest_mcode.sandboxes.pool import Pool
@@ -83,3 +83,18 @@ def test_a_scalar_of_numpy_passes_in_both_modes(kind: str) -> None:
 def test_what_cannot_be_isolated_is_not_mistaken_for_right(run: Runs, name: str) -> None:
     wrong = dataclasses.replace(program(ALL[name]), solution="def f(*_, **__):\n    return 'wrong'\n")
     assert not run(wrong).passed
+
+
+def with_helper(solution: str) -> Program:
+    shown = "def coded(text):\n    return text[::-1]\n\n"
+    reference = f"{shown}def decoded(text):\n    return text[::-1]\n"
+    tests = "assert decoded(coded('ab')) == 'ab'"
+    task = Task("helper", prompt="", tests=tests, entry_point="decoded", reference=reference, preamble=shown)
+    return function_program(task, solution)
+
+
+def test_tests_call_the_helper_that_the_task_shows_and_not_one_in_its_place(run: Runs) -> None:
+    right = run(with_helper("def decoded(text):\n    return ''.join(reversed(text))\n"))
+    assert right.passed, right.stderr
+    assert right.mode is Mode.ISOLATED
+    assert not run(with_helper("def coded(text):\n    return text\n\ndef decoded(text):\n    return text\n")).passed
