@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -15,8 +16,11 @@ from pytest_mcode.sandboxes.sending import Place, opening
 
 #: Bytes of the longest frame of an answer: two streams of each of two processes, and a traceback, 64 KiB each.
 ANSWER = 1 << 19
-#: Seconds that a supervisor may need to start, and beyond a program's own to clean up after it.
-START, GRACE = 30.0, 5.0
+#: Seconds that a supervisor may need to start, beyond a program's own to answer, and then to clean up after it.
+START, GRACE, TIDY = 30.0, 5.0, 4.0
+
+#: What is raised where a supervisor is gone, silent, or no supervisor.
+FAULTS = (OSError, EOFError, ValueError, frames.BrokenFrameError)
 
 
 class Link(Protocol):
@@ -63,7 +67,7 @@ class Worker:
         try:
             self._link.send(opening(place))
             self.hello: dict[str, Any] = json.loads(self._frame(time.monotonic() + START))
-        except (OSError, EOFError, ValueError, frames.BrokenFrameError) as error:
+        except FAULTS as error:
             said = self._link.last_words().strip()[-300:] or repr(error)
             self.kill()
             raise SandboxError(
@@ -81,12 +85,13 @@ class Worker:
         try:
             self._link.send(job.data)
             until = time.monotonic() + job.timeout + GRACE
-            told, written = self._frame(until), self._frame(until)
-            self.clean = json.loads(told)["clean"]
-            return seen(told, written, job.mode)
-        except (OSError, EOFError, ValueError, frames.BrokenFrameError) as error:
+            execution = seen(self._frame(until), self._frame(until), job.mode)
+        except FAULTS as error:
             why = str(error) or type(error).__name__
             raise SandboxDiedError(f"The sandbox died while a program ran in it ({why}).") from error
+        with contextlib.suppress(*FAULTS):  # then it is not clean
+            self.clean = json.loads(self._frame(time.monotonic() + TIDY))["clean"]
+        return execution
 
     def kill(self) -> None:
         """End the sandbox."""

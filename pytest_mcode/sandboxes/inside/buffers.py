@@ -2,8 +2,9 @@
 
 The next program is forked from the supervisor, and may read all that the supervisor ever had: also what is no longer
 used, in memory that Python keeps for later. So whatever is a program's (its solution, its tests, what it wrote and what
-was said of it) passes through regions that are given back to the system as a whole before the next fork, and is never
-made a Python object here.
+was said of it) passes through regions that are given back to the system as a whole before the next fork. It is never
+made a Python object here, and only the kernel copies it: what a processor copies stays in its registers, and with the
+next signal on the stack.
 """
 
 from __future__ import annotations
@@ -74,14 +75,15 @@ class Heard:
 
     def __init__(self, fd: int, limit: int) -> None:
         self.fd, self._limit = fd, limit
-        self._region = Region(HEAD + limit)
+        self._region = Region(2 * (HEAD + limit))
         self._taken = self._filled = 0
 
     def read(self) -> bool:
-        """Read once, over the frames that were given before; False at the end."""
+        """Read once; False at the end. Who says very much overwrites what it has said."""
         view = self._region.view
-        view[: self._filled - self._taken] = view[self._taken : self._filled]
-        self._filled, self._taken = self._filled - self._taken, 0
+        if self._taken > HEAD + self._limit:
+            view[: self._filled - self._taken] = view[self._taken : self._filled]
+            self._filled, self._taken = self._filled - self._taken, 0
         count = os.readv(self.fd, [view[self._filled :]])
         self._filled += count
         return count > 0

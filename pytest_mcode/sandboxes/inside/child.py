@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # signal without its enums, whose pages each process would copy
 import ctypes
 import gc
 import json
@@ -15,13 +16,15 @@ from typing import Any
 
 from . import frames, isolated, plain, program
 from .buffers import Captured, Heard
-from .cleaning import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
+from .cleaning import LIBC, PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
 
 PR_SET_NO_NEW_PRIVS, CAPABILITY_VERSION_3 = 38, 0x20080522
 #: The program's file descriptor for talking to the supervisor, above its standard streams.
 CONTROL = 3
 #: The longest thing that a program may say to the supervisor, in bytes.
 SAID = 1 << 16
+
+_OURSELVES, _NONE = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0), (ctypes.c_uint32 * 6)()
 
 
 class Child:
@@ -103,10 +106,10 @@ def become(home: Any, uid: int, pipes: tuple[int, int, int, int]) -> None:
             os.setresuid(uid, uid, uid)
         give_up_rights()
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # no program outlives its supervisor
-        surroundings(home.directory())
+        start_in(home.directory())
         part = json.loads(frames.read(CONTROL) or b"null")
         limit(part["limits"])
-        hide_ourselves(but=() if part["role"] == "two-phase" else ("inside", plain.__name__))
+        hide_ourselves(but=() if part["role"] == "two-phase" else (__package__ or "", plain.__name__))
         gc.freeze()
         gc.enable()
         sys.setrecursionlimit(sys.getrecursionlimit() + depth())
@@ -130,9 +133,10 @@ def play(part: dict[str, Any]) -> None:
 
 def hide_ourselves(but: Iterable[str]) -> None:
     """Take our modules from where imports look, except what pickle must find: what makes iterators is in `plain`."""
-    for name in [name for name in sys.modules if name.split(".")[0] == "inside"]:
+    us = __package__ or ""
+    for name in (us, *(f"{us}.{name}" for name in vars(sys.modules[us]))):  # not all of sys.modules: pages are copied
         if name not in but:
-            del sys.modules[name]
+            sys.modules.pop(name, None)
 
 
 def depth() -> int:
@@ -147,24 +151,24 @@ def give_up_rights() -> None:
     """Keep no capability, and gain none by another program: where we are root, root's name is all that is left."""
     if sys.platform.startswith("linux"):
         prctl(PR_SET_NO_NEW_PRIVS, 1)
-        header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
-        ctypes.CDLL(None).capset(header, (ctypes.c_uint32 * 6)())
+        LIBC.capset(_OURSELVES, _NONE)
 
 
 def default_signals() -> None:
     """Undo what the supervisor set: signals as Python itself has them at its start."""
-    signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _signal.set_wakeup_fd(-1)
+    for number in (_signal.SIGCHLD, _signal.SIGTERM, _signal.SIGHUP):
+        _signal.signal(number, _signal.SIG_DFL)
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
+    _signal.signal(_signal.SIGINT, _signal.default_int_handler)
 
 
 def first_to_go() -> None:
     """Where memory runs out, let the kernel end the program and not its supervisor."""
     try:
-        with open("/proc/self/oom_score_adj", "w") as score:
-            score.write("1000")
+        score = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+        os.write(score, b"1000")
+        os.close(score)
     except OSError:
         pass
 
@@ -176,30 +180,49 @@ def streams(pipes: tuple[int, int, int, int]) -> None:
     for number, fd in enumerate(above):
         os.dup2(fd, number, inheritable=number < CONTROL)
     os.closerange(isolated.LINK + 1, 1024)
+
+
+def open_streams() -> None:
+    """Make the files of a program's standard streams, once for all programs: they only hold the descriptors' numbers.
+
+    Called by the supervisor, whose own streams they become. A file asks at its making whether it can seek, so pipes
+    stand there meanwhile as they will in a program.
+    """
+    ours = os.dup(2)
+    reader, writer = os.pipe()
+    for fd in (1, 2):
+        os.dup2(writer, fd)
     sys.stdin = open(0, encoding="utf-8", closefd=False)
     sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
+    os.dup2(ours, 2)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    for fd in (ours, reader, writer):
+        os.close(fd)
 
 
-def surroundings(directory: str) -> None:
-    """A directory of its own, and an environment that tells nothing of the host."""
-    os.umask(0o077)
-    os.mkdir(directory)
-    os.chdir(directory)
+def surroundings() -> None:
+    """An environment that tells nothing of the host, for all programs; called once, by the supervisor."""
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
     os.environ.clear()
     os.environ.update(
         kept,
         PATH="/usr/local/bin:/usr/bin:/bin",
-        HOME=directory,
-        TMPDIR=directory,
         LANG="C.UTF-8",
         PYTHONDONTWRITEBYTECODE="1",
         OMP_NUM_THREADS="1",
         OPENBLAS_NUM_THREADS="1",
     )
     sys.argv = ["solution.py"]
+
+
+def start_in(directory: str) -> None:
+    """Give it a directory of its own."""
+    os.umask(0o077)
+    os.mkdir(directory)
+    os.chdir(directory)
+    os.environ["HOME"] = os.environ["TMPDIR"] = directory
 
 
 def limit(limits: dict[str, int]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import resource
 import signal
 import sys
@@ -21,6 +22,7 @@ PATIENCE = 3.0
 #: The programs' uids: the first, and how many. A container starts anywhere among them, because the kernel counts a
 #: uid's processes over all containers.
 FIRST_UID, UIDS = 20000, 40000
+LIBC = ctypes.CDLL(None)
 LIMITS = sorted({number for name, number in vars(resource).items() if name.startswith("RLIMIT_")})
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 1, 4, 36
 
@@ -28,7 +30,7 @@ PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 1, 4, 36
 def prctl(option: int, value: int) -> None:
     """Call Linux's prctl; elsewhere there is none."""
     if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+        LIBC.prctl(option, value, 0, 0, 0)
 
 
 class Alone:
@@ -179,34 +181,30 @@ def _signal(pid: int) -> None:
 
 def _children() -> list[int]:
     """Our children, as far as the system tells; they include orphans of the program."""
+    return [int(pid) for pid in told(f"/proc/self/task/{os.getpid()}/children").split()]
+
+
+def told(path: str) -> bytes:
+    """The beginning of what the kernel says there; nothing where there is no such file."""
     try:
-        with open(f"/proc/self/task/{os.getpid()}/children") as listed:
-            return [int(pid) for pid in listed.read().split()]
+        fd = os.open(path, os.O_RDONLY)
     except OSError:
-        return []
+        return b""
+    try:
+        return os.read(fd, 1 << 12)
+    finally:
+        os.close(fd)
 
 
 def _system_v_objects() -> bool:
     """Whether shared memory, queues or semaphores are left, which only a new namespace removes."""
-    for kind in ("shm", "msg", "sem"):
-        try:
-            with open("/proc/sysvipc/" + kind) as listed:
-                if len(listed.readlines()) > 1:
-                    return True
-        except OSError:
-            pass
-    return False
+    return any(told("/proc/sysvipc/" + kind).count(b"\n") > 1 for kind in ("shm", "msg", "sem"))
 
 
 def _held_ports() -> bool:
     """Whether connections are left, which keep their port for a minute after their end."""
-    try:
-        with open("/proc/net/sockstat") as listed:  # /proc/net/tcp takes the kernel milliseconds
-            words = next((line.split() for line in listed if line.startswith("TCP:")), [])
-    except OSError:
-        return False
-    counts = dict(zip(words[1::2], words[2::2]))
-    return counts.get("inuse", "0") != "0" or counts.get("tw", "0") != "0"
+    found = re.search(rb"^TCP: inuse (\d+) .*\btw (\d+)", told("/proc/net/sockstat"), re.MULTILINE)
+    return found is not None and found.groups() != (b"0", b"0")  # /proc/net/tcp takes the kernel milliseconds
 
 
 def _identity(path: str) -> tuple[int, int] | None:

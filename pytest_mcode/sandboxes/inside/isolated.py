@@ -71,12 +71,13 @@ def _raised(error: BaseException, args: Any, kwargs: Any) -> memoryview:
 def test(control: int, prelude: str, calls: list[str], tests: str) -> None:
     """Run the tests against proxies of the solution's functions, then send the secret back; never returns."""
     namespace = program.module()
-    if frames.read(LINK) != READY:
-        _exit(1)  # it did not load, and has said so itself
     try:
         program.execute(prelude, "<prelude>", namespace)
         namespace.update({name: _proxy(control, name) for name in calls})
-        program.execute(tests, "<tests>", namespace)
+        run = program.compiled(tests, "<tests>")
+        if frames.read(LINK) != READY:
+            _exit(1)  # it did not load, and has said so itself
+        exec(run, namespace)
     except BaseException as error:
         program.raised(control, "tests", error)
     program.flush()

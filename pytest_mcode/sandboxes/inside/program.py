@@ -61,8 +61,13 @@ def module() -> dict[str, Any]:
 
 def execute(source: str, name: str, namespace: dict[str, Any]) -> None:
     """Execute ``source`` as a file of that name, whose lines tracebacks can show."""
+    exec(compiled(source, name), namespace)
+
+
+def compiled(source: str, name: str) -> types.CodeType:
+    """Compile ``source`` as a file of that name, whose lines tracebacks can show."""
     linecache.cache[name] = (len(source), None, source.splitlines(True), name)
-    exec(compile(source, name, "exec", dont_inherit=True), namespace)
+    return compile(source, name, "exec", dont_inherit=True)
 
 
 def raised(control: int, phase: str, error: BaseException) -> None:

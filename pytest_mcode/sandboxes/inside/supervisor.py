@@ -6,10 +6,10 @@ are frames for the program's processes: what the solution's is given at once, an
 through here unread (`buffers`).
 
 An answer is a frame of JSON: how the program ended (``end``: ``passed``, ``failed``, ``timeout``, ``output``, or
-``unfit`` where the tests pass what cannot cross between processes), what was seen of it, and whether this sandbox is as
-clean as before (``clean``); if it is not, it must be replaced. ``streams`` has for the traceback, each stdout and each
-stderr how many bytes were written and how many were kept; these follow in a second frame. End of file on stdin:
-everything is ended, and so are we.
+``unfit`` where the tests pass what cannot cross between processes), and what was seen of it. ``streams`` has for the
+traceback, each stdout and each stderr how many bytes were written and how many were kept; these follow in a second
+frame. A third one comes when all is cleaned up, so that no verdict depends on that: ``clean`` tells whether this
+sandbox is as before; if it is not, it must be replaced. End of file on stdin: everything is ended, and so are we.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -26,8 +27,8 @@ from typing import Any, NoReturn
 
 from . import frames
 from .buffers import received
-from .child import Child
-from .cleaning import PATIENCE, Alone, Guest, standing
+from .child import Child, open_streams, surroundings
+from .cleaning import PATIENCE, Alone, Guest, standing, told
 from .trial import Trial
 
 ISOLATED = "isolated"
@@ -45,6 +46,7 @@ class Supervisor:
     def __init__(self, home: Any) -> None:
         self._home = home
         self._inbox, self._outbox = claim_streams()
+        open_streams()
         self._wake = wake_at_child_exit()
         self._standing = standing()
 
@@ -94,25 +96,26 @@ class Supervisor:
         end = trial.watch()
         if end is None:
             self._end(children)
-        seconds = time.monotonic() - trial.started
+        killed = oom_kills() > killed_before
+        self._answer(trial, end, out_of_memory=killed)
         clean = self._clear(children)
-        killed = oom_kills() - killed_before
+        trial.close()
+        forget(children)
+        parts.close()
+        frames.write_all(self._outbox, [frames.pack_json({"clean": clean and not killed})])
+
+    def _answer(self, trial: Trial, end: str, *, out_of_memory: bool) -> None:
         streams = trial.streams
         seen = {
             "end": end,
             "phase": trial.phase,
             "exit_code": trial.exit_code,
             "streams": [(total, sum(map(len, kept))) for total, kept in streams],
-            "seconds": seconds,
-            "out_of_memory": killed > 0,
-            "clean": clean and not killed,
+            "seconds": time.monotonic() - trial.started,
+            "out_of_memory": out_of_memory,
         }
         pieces = [piece for _, kept in streams for piece in kept]
         frames.write_all(self._outbox, [frames.pack_json(seen), frames.head(sum(map(len, pieces))), *pieces])
-        del streams, pieces
-        trial.close()
-        forget(children)
-        parts.close()
 
 
 def forget(children: list[Child]) -> None:
@@ -154,13 +157,9 @@ def interfaces() -> list[str]:
 def oom_kills() -> int:
     """How often the kernel has ended something here for want of memory."""
     for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
-        try:
-            with open(path) as listed:
-                for line in listed:
-                    if line.startswith("oom_kill "):
-                        return int(line.split()[1])
-        except OSError:
-            pass
+        found = re.search(rb"^oom_kill (\d+)", told(path), re.MULTILINE)
+        if found:
+            return int(found.group(1))
     return 0
 
 
@@ -177,6 +176,7 @@ def main() -> NoReturn:
     """Serve, in the place that the first frame tells of: as PID 1 of a namespace, or as a process among others."""
     place = json.loads(frames.read(0) or b"null")
     preload(PRELOADED.split())
+    surroundings()
     gc.collect()
     gc.freeze()  # a collection in a child would touch, and so copy, every page
     alone = place["alone"] and os.getpid() == 1

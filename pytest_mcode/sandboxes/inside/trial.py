@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 from . import frames, isolated, program
-from .buffers import Captured, Region
-from .child import SAID, Child
+from .buffers import Captured
+from .child import Child
 
 #: Bytes after which a program is stopped for writing too much.
 FLOOD = 1 << 24
@@ -44,8 +44,7 @@ class Trial:
             self._open[child.said.fd] = partial(self._hear, child)
             self._open[child.out.fd] = partial(self._read, child.out)
             self._open[child.err.fd] = partial(self._read, child.err)
-        self._traceback = Region(SAID)
-        self._told = 0
+        self._traceback = memoryview(b"")
         self._end: str | None = None
         self._drained = False
         self._conclusion: int | None = None
@@ -64,14 +63,14 @@ class Trial:
     def streams(self) -> list[tuple[int, list[memoryview]]]:
         """What was told and written: the bytes in all, and the pieces that were kept."""
         written = [child.out for child in self._children] + [child.err for child in self._children]
-        return [(self._told, [self._traceback.view[: self._told]]), *((w.total, w.kept) for w in written)]
+        return [(len(self._traceback), [self._traceback]), *((w.total, w.kept) for w in written)]
 
     def close(self) -> None:
         """Forget the program."""
         self._open.clear()
         self._opening.release()
         self._tests.release()
-        self._traceback.close()
+        self._traceback.release()
 
     @property
     def exit_code(self) -> int | None:
@@ -130,7 +129,7 @@ class Trial:
             return
         except OSError:
             pass
-        del self._open[fd]
+        self._open.pop(fd, None)
 
     def _reap(self) -> None:
         try:
@@ -162,8 +161,8 @@ class Trial:
             self._conclusion, self.phase = 0, "done"
             self._over()
         elif kind == program.RAISED and self._conclusion is None:
-            self._conclusion, self._told = 1, len(body)
-            self._traceback.view[: len(body)] = body
+            self._conclusion, self._traceback = 1, body
+            self._open.pop(child.said.fd)  # where it lies, nothing more is read
             self._over()
         elif kind == isolated.ARGUMENT and child is self._main is not self._solver:
             self._end = "unfit"
