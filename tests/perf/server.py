@@ -1,36 +1,41 @@
 """What a whole command costs beside a bare client that sends the same requests in the same run.
 
-python -m tests.perf.server ../shared/data/HumanEval.jsonl.gz [--rounds 3] [--only NAME]
+python -m tests.perf.server ../shared/data/HumanEval.jsonl.gz [--rounds 3] [--only NAME] [--python PATH]
+python -m tests.perf.server ../shared/data/mbpp.jsonl --benchmark mbpp --only "at once"
 
-The stand-in server, in a process of its own, answers each of the 164 tasks with its reference solution after a given
-time, so many at once. Contestants run in turn: the bare client, ``mcode bench`` in one process, and with ``-n 2``.
+The stand-in server, in a process of its own, answers each task with its reference solution after a given time, so many
+at once. Contestants run in turn: the bare client, ``mcode bench`` in one process, and with ``-n 2``. Name with
+``--python`` an environment as its users have it: pytest loads every plugin that is installed, and those that mCode's
+developers have take a third of a second more.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.test_humaneval import test_humaneval
+from benchmarks.test_mbpp import test_mbpp
 from pytest_mcode._types import Task
-from pytest_mcode.forms import stub_task
+from pytest_mcode.collect import declared
 from pytest_mcode.prompts import evalplus
+from pytest_mcode.settings import Settings
 from tests.perf.pairs import Timed
 from tests.standin import standin_process
 
 MODEL = "granite3.3:8b"
+BENCHMARKS = {"humaneval": test_humaneval, "mbpp": test_mbpp}
 SCRIPT = """
 import hashlib, json
 from pathlib import Path
@@ -73,22 +78,26 @@ class Cost:
 
 def measured(command: list[str], place: Path, environment: dict[str, str], given: str = "") -> Cost:
     """Run a command and account for it and all of its children."""
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(command, cwd=place, env=environment, input=given, capture_output=True, text=True, check=False)
-    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert done.returncode == 0, done.stdout + done.stderr
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Cost(wall, cpu, after.ru_maxrss / 1000)
+    with tempfile.TemporaryFile("w+") as asked, tempfile.TemporaryFile("w+") as told:
+        asked.write(given)
+        asked.seek(0)
+        started = time.perf_counter()
+        process = subprocess.Popen(command, cwd=place, env=environment, stdin=asked, stdout=told, stderr=told)
+        _, status, used = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - started
+        told.seek(0)
+        assert status == 0, told.read()
+    return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1000)
 
 
 class Arena:
     """One load, its contestants, and a directory for what they write."""
 
-    def __init__(self, load: Load, url: str, place: Path, data: Path, prompts: list[str]) -> None:
+    def __init__(self, load: Load, url: str, place: Path, prompts: list[str], chosen: argparse.Namespace) -> None:
         self._url, self._place = url, place
         self._environment = {**os.environ, "OLLAMA_HOST": url, "MCODE_CACHE_DIR": str(place / "cache")}
-        self._bench = [sys.executable, "-m", "pytest_mcode", "bench", "humaneval", "--model", MODEL]
-        self._bench += ["--sandbox", "process", "--data", str(data), "--db", str(place / "r.db"), "-q"]
+        self._bench = [chosen.python, "-m", "pytest_mcode", "bench", chosen.benchmark, "--model", MODEL]
+        self._bench += ["--sandbox", "process", "--data", str(chosen.data.resolve()), "--db", str(place / "r.db"), "-q"]
         self._bare = [sys.executable, "-m", "tests.perf.bare", url, MODEL, str(load.slots)]
         self._prompts, self._slots = "\n".join(map(json.dumps, prompts)), load.slots
 
@@ -103,7 +112,7 @@ class Arena:
         }
 
 
-def run(load: Load, tasks: list[Task], data: Path, rounds: int) -> None:
+def run(load: Load, tasks: list[Task], chosen: argparse.Namespace) -> None:
     """Measure one load and print its table."""
     prompts = [evalplus(task).messages[0].content for task in tasks]
     with tempfile.TemporaryDirectory() as name:
@@ -114,8 +123,8 @@ def run(load: Load, tasks: list[Task], data: Path, rounds: int) -> None:
         script.write_text(SCRIPT.format(answers=str(place / "answers.json"), seconds=load.seconds))
         with standin_process(script, "--slots", str(load.slots), seconds=900) as served:
             found: dict[str, list[Cost]] = {}
-            for number in range(rounds + 1):
-                for who, contest in Arena(load, served.url, place, data, prompts).contestants().items():
+            for number in range(chosen.rounds + 1):
+                for who, contest in Arena(load, served.url, place, prompts, chosen).contestants().items():
                     cost = contest()
                     if number:  # the first round warms caches
                         found.setdefault(who, []).append(cost)
@@ -136,18 +145,28 @@ def show(load: Load, found: dict[str, list[Cost]], tasks: int) -> None:
     Console().print(table)
 
 
+def published(name: str, data: Path) -> list[Task]:
+    """All tasks of a published set."""
+    benchmark = declared(BENCHMARKS[name])
+    assert benchmark is not None
+    with tempfile.TemporaryDirectory() as cache:
+        opened = benchmark.tasks.open(replace(Settings(), data=str(data)), Path(cache))
+        return [opened.task(index) for index in range(len(opened.ids))]
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="HumanEval.jsonl.gz")
+    parser.add_argument("data", type=Path, help="HumanEval.jsonl.gz, or mbpp.jsonl")
+    parser.add_argument("--benchmark", default="humaneval", choices=list(BENCHMARKS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="part of a load's name")
+    parser.add_argument("--python", default=sys.executable, help="interpreter of the commands; default: this one")
     chosen = parser.parse_args()
-    with gzip.open(chosen.data, "rt") as lines:
-        tasks = [stub_task(json.loads(line)) for line in lines]
+    tasks = published(chosen.benchmark, chosen.data)
     for load in LOADS:
         if chosen.only in load.name:
-            run(load, tasks, chosen.data.resolve(), chosen.rounds)
+            run(load, tasks, chosen)
 
 
 if __name__ == "__main__":
