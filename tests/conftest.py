@@ -42,3 +42,12 @@ def shared_data() -> Path:
     if not data.is_dir():
         pytest.skip("data: no ../shared/data beside the checkout")
     return data
+
+
+@pytest.fixture(autouse=True)
+def locks_of_its_own(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Let no run that a test starts wait for the timeouts of another test's."""
+    if "pytester" in request.fixturenames:
+        monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
