@@ -20,7 +20,7 @@ from pytest_mcode.dataset import Row, Rows, Source, fingerprint, open_rows, requ
 from pytest_mcode.isolation import isolation
 
 if TYPE_CHECKING:
-    from pytest_mcode.options import Settings
+    from pytest_mcode.settings import Settings
 
 Test = TypeVar("Test", bound=Callable[..., object])
 

@@ -15,6 +15,7 @@ import click
 from pytest_mcode import options, spelling
 from pytest_mcode._errors import McodeError, StoreError, UsageError
 from pytest_mcode._parse import nearest
+from pytest_mcode.settings import GROUPS, OPTIONS
 
 if TYPE_CHECKING:
     from pytest_mcode.report.figures import Figures
@@ -24,7 +25,7 @@ INI = Path(__file__).parent / "mcode.ini"
 #: As pytest has them: interrupted by Ctrl-C, and a command line that cannot be meant.
 INTERRUPTED, USAGE = 2, 4
 #: What ``mcode bench`` makes flags of: all options but the benchmark, which is named without one.
-FLAGS = options.OPTIONS[1:]
+FLAGS = OPTIONS[1:]
 EXAMPLE = "mcode bench humaneval --model granite3.3:8b --samples 5"
 
 
@@ -80,7 +81,7 @@ class Bench(click.Command):
 
         with formatter.section("Benchmarks"):
             formatter.write_text(f"{', '.join(packaged())}; or one of your own, with the FILE that declares it")
-        groups: dict[str, list[tuple[str, str]]] = {name: [] for name in (*options.GROUPS, "other")}
+        groups: dict[str, list[tuple[str, str]]] = {name: [] for name in (*GROUPS, "other")}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
             if record is not None:

@@ -17,7 +17,7 @@ from pytest_mcode._benchmark import Benchmark, TaskSet
 from pytest_mcode._errors import DataError, UsageError
 from pytest_mcode._parse import nearest
 from pytest_mcode._types import Task
-from pytest_mcode.options import Settings
+from pytest_mcode.settings import Settings
 
 MARK = "mcode"
 _PACKAGE = Path(__file__).parent

@@ -19,10 +19,10 @@ import pytest
 from pytest_mcode import collect, options, schedule
 from pytest_mcode.fixtures import Fixtures
 from pytest_mcode.loop import Loop
-from pytest_mcode.options import Settings
 from pytest_mcode.outcome import Recorder, Reporting, WorkerPlan
 from pytest_mcode.report.words import model, tries
 from pytest_mcode.sandboxes import open_sandbox
+from pytest_mcode.settings import Settings
 from pytest_mcode.solvers import open_solver
 from pytest_mcode.solving import Parts, Solving
 from pytest_mcode.spelling import spelled
@@ -49,6 +49,7 @@ def activate(config: pytest.Config) -> None:
     if worker is not None:
         solving = solve_here(config, replace(settings, concurrency=worker.concurrency))
         register(WorkerPlan(worker.plan), "mcode-plan")
+        solving.prepare()  # while the workers agree on what there is to do
         if worker.ahead:
             register(schedule.WorkerLoop(solving), "mcode-loop")
         return

@@ -27,8 +27,8 @@ from pytest_mcode._types import (
     Verdict,
 )
 from pytest_mcode.extract import extract
-from pytest_mcode.options import Settings
 from pytest_mcode.prompts import RECIPES, feedback
+from pytest_mcode.settings import Settings
 
 #: What ends a task before all samples are drawn: a pass, or a fault, for which the task must run again anyway.
 LAST = (Verdict.PASSED, Verdict.ERROR)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from pytest_mcode._benchmark import Benchmark
 from pytest_mcode._errors import McodeError
 from pytest_mcode._types import Sandbox, Solver, Task, TaskResult
 from pytest_mcode.engine import Engine
-from pytest_mcode.options import Settings
+from pytest_mcode.sandboxes.late import Late
+from pytest_mcode.settings import Settings
 from pytest_mcode.solve import solve
 
 
@@ -54,6 +56,14 @@ class Solving:
         finally:
             future.cancel()  # leaving early, as Ctrl-C and pytest-timeout do, ends the request
 
+    def prepare(self) -> None:
+        """Open the parts before the first task is there; what fails then fails again for the task, which tells."""
+        self._engine.start(self._prepare())
+
+    async def _prepare(self) -> None:
+        with contextlib.suppress(McodeError):
+            self._opened()
+
     def close(self) -> None:
         """Leave no connection, process or container behind."""
         for _, future in self._ahead.values():
@@ -67,9 +77,13 @@ class Solving:
 
     async def _solve(self, task: Task, benchmark: Benchmark, budget: float | None) -> TaskResult:
         try:
-            self._solver = self._solver or self._parts.solver()
-            self._sandbox = self._sandbox or self._parts.sandbox()
+            solver, sandbox = self._opened()
         except McodeError as error:
             return TaskResult(task.id, (), 0.0, fault=str(error))
         async with asyncio.timeout(budget):
-            return await solve(task, benchmark, self._solver, self._sandbox, self._settings)
+            return await solve(task, benchmark, solver, sandbox, self._settings)
+
+    def _opened(self) -> tuple[Solver, Sandbox]:
+        self._sandbox = self._sandbox or Late(self._parts.sandbox)
+        self._solver = self._solver or self._parts.solver()
+        return self._solver, self._sandbox

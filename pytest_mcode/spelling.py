@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_mcode._errors import UsageError
 from pytest_mcode._parse import nearest
-from pytest_mcode.options import OPTIONS
+from pytest_mcode.settings import OPTIONS
 
 if TYPE_CHECKING:
     import pytest

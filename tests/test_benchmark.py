@@ -8,7 +8,7 @@ import pytest
 
 from pytest_mcode import DataError, Mcode, Program, Row, Source, Task, benchmark, function_program, rows
 from pytest_mcode._benchmark import Benchmark, TaskSet, TaskSource
-from pytest_mcode.options import Settings
+from pytest_mcode.settings import Settings
 
 TASKS = (Task(id="one", prompt="p", tests="assert f()"), Task(id="two", prompt="q", tests="", extra={"k": "v"}))
 SOURCE = Source(hub="somebody/set", columns={"task_id": str, "code": str})

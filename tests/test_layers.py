@@ -21,7 +21,7 @@ ARCHITECTURE = ROOT / "docs" / "architecture.md"
 #: and from what stands before it in its own; a folder, also from itself.
 LAYERS = {
     "words": ("_errors", "_types", "_parse", "_url"),
-    "configuration": ("options", "spelling"),
+    "configuration": ("settings", "options", "spelling"),
     "stages": (
         *("_files", "_hub", "dataset", "_source", "_fences", "extract"),
         *("isolation", "prompts", "gate", "_rows", "metrics", "_tables", "store", "_wire"),

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_mcode import options, prompts
 from pytest_mcode._errors import UsageError
-from pytest_mcode.options import OPTIONS, Settings
+from pytest_mcode.settings import GROUPS, OPTIONS, RECIPES, Settings, attribute
 
 #: For each option a text other than its default, and the value that it means.
 GIVEN: dict[str, tuple[str, object]] = {
@@ -60,7 +60,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def values(settings: Settings) -> dict[str, object]:
-    return {opt.name: getattr(settings, options.attribute(opt)) for opt in OPTIONS}
+    return {opt.name: getattr(settings, attribute(opt)) for opt in OPTIONS}
 
 
 def flags(**changed: str) -> list[str]:
@@ -316,11 +316,11 @@ def test_the_hash_is_of_the_temperature_that_is_used() -> None:
 
 
 def test_every_recipe_can_be_named() -> None:
-    assert tuple(prompts.RECIPES) == options.RECIPES
+    assert tuple(prompts.RECIPES) == RECIPES
 
 
 def test_every_option_belongs_to_a_group() -> None:
-    assert {opt.group for opt in OPTIONS} == set(options.GROUPS)
+    assert {opt.group for opt in OPTIONS} == set(GROUPS)
 
 
 def test_ollama_is_where_it_says_or_where_its_variable_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ import pytest
 from benchmarks import test_humaneval, test_mbpp, test_mbpp_sanitized
 from pytest_mcode import DataError, Source, Task
 from pytest_mcode._benchmark import Benchmark, TaskSet
-from pytest_mcode.options import Settings
+from pytest_mcode.settings import Settings
 
 HUMANEVAL, MBPP, SANITIZED = "HumanEval.jsonl.gz", "mbpp.jsonl", "mbpp-sanitized.json"
 

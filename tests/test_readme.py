@@ -24,7 +24,7 @@ import pytest
 from benchmarks.test_smoke import TASKS
 from pytest_mcode import collect
 from pytest_mcode._tables import METADATA
-from pytest_mcode.options import GROUPS, OPTIONS, Option
+from pytest_mcode.settings import GROUPS, OPTIONS, Option
 from pytest_mcode.store import Store
 from tests.standin import Reply, Request, StandIn
 

@@ -12,11 +12,11 @@ import pytest
 from benchmarks import test_humaneval, test_mbpp, test_mbpp_sanitized, test_smoke
 from pytest_mcode import collect
 from pytest_mcode._types import Execution, Mode, Program, Task
-from pytest_mcode.options import Settings
 from pytest_mcode.sandboxes.docker import DockerHome
 from pytest_mcode.sandboxes.judging import Judging
 from pytest_mcode.sandboxes.pool import Home, Pool
 from pytest_mcode.sandboxes.process import ProcessHome
+from pytest_mcode.settings import Settings
 
 #: Published references that are themselves wrong, by task id with the cause: there are none in these sets.
 WRONG_REFERENCES: dict[str, str] = {}

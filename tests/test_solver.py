@@ -14,7 +14,7 @@ import pytest
 
 from pytest_mcode._errors import ModelError, SandboxError, UsageError
 from pytest_mcode._types import Attempt, Completion, Judge, Judgement, Message, Prompt, Solver, Task, Verdict
-from pytest_mcode.options import Settings
+from pytest_mcode.settings import Settings
 from pytest_mcode.solvers import open_solver, servers
 from tests.standin import Fault, Model, Outcome, Reply, StandIn, faulty, fixed, in_turn, status
 from tests.standin.log import wait_until

@@ -17,9 +17,9 @@ from pytest_mcode import options
 from pytest_mcode._errors import StoreError
 from pytest_mcode._types import Verdict
 from pytest_mcode.metrics import Rate
-from pytest_mcode.options import Settings
 from pytest_mcode.report.figures import Figures, figures
 from pytest_mcode.report.words import fault, model, plural, tries
+from pytest_mcode.settings import Settings
 from pytest_mcode.spelling import spelled
 from pytest_mcode.store import Store
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pytest_mcode._types import Sandbox
-from pytest_mcode.options import Settings
+from pytest_mcode.settings import Settings
 
 
 def open_sandbox(settings: Settings) -> Sandbox:

@@ -7,7 +7,7 @@ import logging
 
 from pytest_mcode import options
 from pytest_mcode._types import Solver
-from pytest_mcode.options import Settings
+from pytest_mcode.settings import Settings
 
 #: Seconds before a request that met a passing fault is sent again; each further pause is twice as long.
 PAUSE = 1.0

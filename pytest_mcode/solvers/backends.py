@@ -11,7 +11,7 @@ from mellea.core import Backend, Context, GenerateLog, ModelOutputThunk
 from pytest_mcode import options
 from pytest_mcode._errors import ModelError, UsageError
 from pytest_mcode._types import Task
-from pytest_mcode.options import Settings
+from pytest_mcode.settings import Settings
 from pytest_mcode.solvers import reference
 
 #: Seconds by which the client's own timeout exceeds ours, so that ours is the one that is met.

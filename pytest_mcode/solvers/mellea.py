@@ -31,8 +31,8 @@ from pytest_mcode import options
 from pytest_mcode._errors import InfrastructureError
 from pytest_mcode._types import Attempt, Judge, Judgement, Message, Prompt, Task, Verdict
 from pytest_mcode.gate import Gate
-from pytest_mcode.options import Settings
 from pytest_mcode.prompts import repair
+from pytest_mcode.settings import Settings
 from pytest_mcode.solvers import reference
 from pytest_mcode.solvers.backends import ReferenceBackend, open_backend
 from pytest_mcode.solvers.generation import Generated, Generator

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from pytest_mcode import _url, options
 from pytest_mcode._errors import ModelError, UsageError
 from pytest_mcode._parse import nearest
-from pytest_mcode.options import Settings
+from pytest_mcode.settings import Settings
 from pytest_mcode.solvers import reference
 
 #: Seconds that a server may take to answer what costs it nothing.

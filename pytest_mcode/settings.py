@@ -1,0 +1,204 @@
+"""Every option, declared once.
+
+From the fields of `Settings` come the pytest flags (``--mcode-samples``), the ini values (``mcode_samples``), the
+environment variables (``MCODE_SAMPLES``), the flags of ``mcode bench`` (``--samples``), the help, the stored
+configuration and its hash. `options` reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
+
+from pytest_mcode import _url
+from pytest_mcode._parse import names, number, one_of, some, switch, whole
+
+BACKENDS = ("ollama", "openai", "litellm", "hf")
+SANDBOXES = ("docker", "process")
+FEEDBACK = ("tests", "none")
+RECIPES = ("evalplus",)
+#: The largest seed: 32 bits with a sign are what every server takes.
+SEEDS = 2**31 - 1
+GROUPS = ("what to run", "model", "sampling", "judging", "prompts", "results")
+
+
+class Option(NamedTuple):
+    """How one setting is spelled, explained and read."""
+
+    name: str
+    help: str
+    group: str
+    parse: Callable[[str], Any]
+    default: Any
+    metavar: str
+    answers: bool
+    """Whether another value may change a verdict: then it is part of the configuration's hash."""
+    kind: str
+    """Its type in a TOML ini file: ``bool``, ``int``, ``float`` or ``string``."""
+
+    @property
+    def flag(self) -> str:
+        """Its pytest flag."""
+        return f"--mcode-{self.name}"
+
+    @property
+    def dest(self) -> str:
+        """Its ini name, and its attribute on pytest's options."""
+        return "mcode_" + self.name.replace("-", "_")
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return self.dest.upper()
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether its flag takes no value."""
+        return self.kind == "bool"
+
+    @property
+    def described(self) -> str:
+        """Its help with the default, as flags show it."""
+        if self.is_switch or self.default in (None, "", ()):
+            return self.help
+        shown = f"{self.default:g}" if self.kind == "float" else self.default
+        return f"{self.help} [default: {shown}]"
+
+
+def option(
+    default: Any,
+    text: str,
+    group: str,
+    parse: Callable[[str], Any],
+    metavar: str = "",
+    *,
+    answers: bool = False,
+) -> Any:
+    """Declare one option as a field of `Settings`."""
+    return field(default=default, metadata={"option": (text, group, parse, metavar, answers)})
+
+
+@dataclass(frozen=True, eq=False, repr=False)  # bare: building it is most of what an inert plugin costs
+class Settings:
+    """The configuration of a run, every value checked. Seconds are seconds of wall time."""
+
+    bench: tuple[str, ...] = option((), "benchmarks, with commas between", "what to run", names, "NAMES")
+    model: str = option("", "model name as the server knows it, or 'reference'", "model", some, "NAME", answers=True)
+    backend: str = option(
+        "ollama", "Mellea backend: " + ", ".join(BACKENDS), "model", one_of(*BACKENDS), "NAME", answers=True
+    )
+    base_url: str | None = option(
+        None, "model server, when not the backend's default or OLLAMA_HOST", "model", some, "URL"
+    )
+    gen_timeout: float = option(300.0, "seconds for one generation", "model", number(0, above=True), "SECONDS")
+    concurrency: int | None = option(
+        None, "requests at once, of each process [default: what the server serves]", "model", whole(1), "N"
+    )
+    context: int = option(
+        16384, "context window to ask of the server, in tokens", "model", whole(256), "TOKENS", answers=True
+    )
+    samples: int = option(
+        1, "independent samples a task, stopping at the first that passes", "sampling", whole(1), "N", answers=True
+    )
+    all_samples: bool = option(False, "draw every sample even after one passed", "sampling", switch, answers=True)
+    debug_iters: int = option(0, "fix attempts after a failure, a sample", "sampling", whole(0), "K", answers=True)
+    temperature: float | None = option(
+        None,
+        "sampling temperature [default: 0 for one sample, 0.8 for several]",
+        "sampling",
+        number(0, 2),
+        "T",
+        answers=True,
+    )
+    top_p: float | None = option(
+        None, "nucleus sampling [default: the server's]", "sampling", number(0, 1, above=True), "P", answers=True
+    )
+    seed: int = option(
+        0, "seed of the first sample; sample n uses seed + n", "sampling", whole(0, SEEDS), "N", answers=True
+    )
+    max_tokens: int | None = option(
+        None, "limit of new tokens [default: the recipe's]", "sampling", whole(1), "N", answers=True
+    )
+    limit: int | None = option(None, "only the first N tasks", "what to run", whole(1), "N")
+    shard_count: int = option(1, "cut the tasks into this many shards", "what to run", whole(1), "N")
+    shard_index: int | None = option(None, "which shard to run, from 0", "what to run", whole(0), "I")
+    split: str | None = option(None, "split of the data set [default: the benchmark's]", "what to run", some, "NAME")
+    data: str | None = option(
+        None, "local JSON, JSONL(.gz) or Parquet file with the hub's columns", "what to run", some, "PATH"
+    )
+    sandbox: str = option(
+        "docker", "where programs run: " + ", ".join(SANDBOXES), "judging", one_of(*SANDBOXES), "NAME", answers=True
+    )
+    image: str = option(
+        "python:3.12-slim",
+        "image of the docker sandbox, any with Python >= 3.8",
+        "judging",
+        some,
+        "IMAGE",
+        answers=True,
+    )
+    sandboxes: int | None = option(None, "warm sandboxes of a process [default: one a core]", "judging", whole(1), "N")
+    timeout: float = option(
+        60.0, "seconds for one execution", "judging", number(0, above=True), "SECONDS", answers=True
+    )
+    recipe: str = option(
+        "evalplus",
+        "published prompt convention: " + ", ".join(RECIPES),
+        "prompts",
+        one_of(*RECIPES),
+        "NAME",
+        answers=True,
+    )
+    feedback: str = option(
+        "tests",
+        "what a debug iteration is told: the tests' output, or none of it",
+        "prompts",
+        one_of(*FEEDBACK),
+        "NAME",
+        answers=True,
+    )
+    retrieval: str | None = option(None, "reserved: has no effect on these benchmarks", "prompts", some, "NAME")
+    db: str = option("experiments/results/results.db", "results database", "results", some, "PATH")
+
+    @property
+    def sampling_temperature(self) -> float:
+        """Greedy for one sample; samples that must differ need a temperature."""
+        if self.temperature is not None:
+            return self.temperature
+        return 0.0 if self.samples == 1 else 0.8
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """The configuration as it is written to the database: JSON values, without credentials."""
+        values = {o.name: getattr(self, attribute(o)) for o in OPTIONS}
+        server = None if self.base_url is None else _url.without_credentials(self.base_url)
+        database = _url.without_credentials(self.db) if "://" in self.db else self.db
+        return {**values, "bench": list(self.bench), "base-url": server, "db": database}
+
+    @property
+    def hashed(self) -> str:
+        """Twelve hex digits over every option whose value may change a verdict."""
+        import hashlib
+        import json
+
+        answers = {o.name: getattr(self, attribute(o)) for o in OPTIONS if o.answers}
+        answers["temperature"] = self.sampling_temperature
+        return hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _kind(annotation: str) -> str:
+    bare = annotation.removesuffix(" | None")
+    return bare if bare in ("bool", "int", "float") else "string"
+
+
+OPTIONS: tuple[Option, ...] = tuple(
+    Option(f.name.replace("_", "-"), text, group, parse, f.default, metavar, answers, _kind(str(f.type)))
+    for f in fields(Settings)
+    for text, group, parse, metavar, answers in [f.metadata["option"]]
+)
+
+
+def attribute(opt: Option) -> str:
+    """Name of an option's field of `Settings`."""
+    return opt.name.replace("-", "_")
