@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 
 #: What an ini file or the environment may say of a flag without a value.
@@ -73,6 +74,13 @@ def some(text: str) -> str:
     """Parse a text that is not empty."""
     if not text:
         raise ValueError("not empty")
+    return text
+
+
+def identifier(text: str) -> str:
+    """Parse a name that can be typed, and part of a file's name."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text):
+        raise ValueError("up to 100 letters, digits and ._- after a letter or digit")
     return text
 
 

@@ -91,6 +91,8 @@ def checked(settings: Settings) -> Settings:
         )
     if settings.data is not None and len(settings.bench) > 1:
         raise UsageError("--mcode-data is one benchmark's file: name a single benchmark with it.")
+    if settings.run_id is not None and len(settings.bench) > 1:
+        raise UsageError("--mcode-run-id is one run's, and each benchmark is a run: name a single benchmark with it.")
     return settings
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from pytest_mcode import _url
-from pytest_mcode._parse import names, number, one_of, some, switch, whole
+from pytest_mcode._parse import identifier, names, number, one_of, some, switch, whole
 
 BACKENDS = ("ollama", "openai", "litellm", "hf")
 SANDBOXES = ("docker", "process")
@@ -92,6 +92,7 @@ class Settings:
         None, "model server, when not the backend's default or OLLAMA_HOST", "model", some, "URL"
     )
     gen_timeout: float = option(300.0, "seconds for one generation", "model", number(0, above=True), "SECONDS")
+    pull: bool = option(False, "have Ollama fetch the model if it does not have it", "model", switch)
     concurrency: int | None = option(
         None, "requests at once, of each process [default: what the server serves]", "model", whole(1), "N"
     )
@@ -159,6 +160,10 @@ class Settings:
         answers=True,
     )
     retrieval: str | None = option(None, "reserved: has no effect on these benchmarks", "prompts", some, "NAME")
+    resume: bool = option(False, "go on with the newest unfinished run of this configuration", "results", switch)
+    run_id: str | None = option(
+        None, "id of the new run; with resume, of the run to go on with", "results", identifier, "ID"
+    )
     db: str = option("experiments/results/results.db", "results database", "results", some, "PATH")
 
     @property

@@ -40,6 +40,9 @@ GIVEN: dict[str, tuple[str, object]] = {
     "recipe": ("evalplus", "evalplus"),
     "feedback": ("none", "none"),
     "retrieval": ("bm25", "bm25"),
+    "resume": ("true", True),
+    "run-id": ("nightly-7", "nightly-7"),
+    "pull": ("true", True),
     "db": ("other.db", "other.db"),
 }
 VALUES = {name: value for name, (_, value) in GIVEN.items()}
@@ -65,7 +68,8 @@ def values(settings: Settings) -> dict[str, object]:
 
 def flags(**changed: str) -> list[str]:
     texts = {name: text for name, (text, _) in GIVEN.items()} | changed
-    return [f"--mcode-{name}={text}" for name, text in texts.items() if name != "all-samples"] + ["--mcode-all-samples"]
+    switches = {opt.name for opt in OPTIONS if opt.is_switch}
+    return [f"--mcode-{name}" + ("" if name in switches else f"={text}") for name, text in texts.items()]
 
 
 def refusal(config: pytest.Config) -> str:
@@ -102,6 +106,9 @@ def test_the_options_are_these() -> None:
         "recipe": "evalplus",
         "feedback": "tests",
         "retrieval": None,
+        "resume": False,
+        "run-id": None,
+        "pull": False,
         "db": "experiments/results/results.db",
     }
 
@@ -204,6 +211,10 @@ def test_the_benchmarks_are_known_before_the_rest_is_looked_at(pytester: pytest.
         ),
         ("--mcode-feedback=all", "--mcode-feedback is 'all', but must be one of tests, none."),
         ("--mcode-model=", "--mcode-model is '', but must be not empty."),
+        (
+            "--mcode-run-id=a/b",
+            "--mcode-run-id is 'a/b', but must be up to 100 letters, digits and ._- after a letter or digit.",
+        ),
     ],
 )
 def test_a_wrong_value_gets_one_sentence(pytester: pytest.Pytester, flag: str, sentence: str) -> None:
@@ -246,6 +257,10 @@ def test_a_wrong_value_is_blamed_on_where_it_stands(pytester: pytest.Pytester, m
         (
             ["--mcode-model=m", "--mcode-bench=smoke,mbpp", "--mcode-data=x.jsonl"],
             "--mcode-data is one benchmark's file: name a single benchmark with it.",
+        ),
+        (
+            ["--mcode-model=m", "--mcode-bench=smoke,mbpp", "--mcode-run-id=x"],
+            "--mcode-run-id is one run's, and each benchmark is a run: name a single benchmark with it.",
         ),
     ],
 )
