@@ -142,3 +142,8 @@ def attempt_row(sample: int, attempt: Attempt) -> dict[str, Any]:
 def _known_sum(values: Iterable[int | None]) -> int | None:
     known = [value for value in values if value is not None]
     return sum(known) if known else None
+
+
+def storable(text: str) -> str:
+    """The text with lone surrogates, which no database takes, spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -20,6 +20,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "ALTER TABLE results ADD COLUMN generation_seconds FLOAT",
         "ALTER TABLE results ADD COLUMN execution_seconds FLOAT",
     ),
+    (),  # the table sessions
 )
 METADATA = sa.MetaData()
 SCHEMA = sa.Table("schema", METADATA, sa.Column("version", sa.Integer, nullable=False))
@@ -94,6 +95,18 @@ ATTEMPTS = sa.Table(
     sa.Column("completion_tokens", sa.Integer),
     sa.Column("finish_reason", sa.Text),
     sa.Column("error", sa.Text, nullable=False),
+)
+
+SESSIONS = sa.Table(
+    "sessions",
+    METADATA,
+    sa.Column("run_id", sa.Text, sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("session", sa.Integer, primary_key=True),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("process", sa.Text, nullable=False, comment="its number, and where known when it started"),
+    sa.Column("started_at", sa.Text, nullable=False, comment="ISO 8601, UTC"),
+    sa.Column("ended_at", sa.Text, comment="null: under way, or killed"),
+    sa.Column("seconds", sa.Float, nullable=False, comment="wall, up to the last task that it recorded"),
 )
 
 _STALE = "UPDATE results SET verdicts = NULL WHERE run_id = {0}.run_id AND task_id = {0}.task_id"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ from pytest_mcode import options, spelling
 from pytest_mcode._benchmark import Benchmark, TaskSet
 from pytest_mcode._errors import DataError, UsageError
 from pytest_mcode._parse import nearest
+from pytest_mcode._rows import storable
 from pytest_mcode._types import Task
 from pytest_mcode.settings import Settings
 
 MARK = "mcode"
+#: What was selected of each benchmark.
+SELECTED = pytest.StashKey[Mapping[str, "Planned"]]()
 _PACKAGE = Path(__file__).parent
 #: A wheel carries benchmarks/ inside the package; a checkout has it beside the package.
 HOME = next((place for place in (_PACKAGE / "benchmarks", _PACKAGE.parent / "benchmarks") if place.is_dir()), _PACKAGE)
@@ -120,13 +124,34 @@ class TaskRef:
 
 
 @dataclass(frozen=True)
+class Done:
+    """What an earlier session has judged of a benchmark: of data with that fingerprint, these tasks."""
+
+    fingerprint: str
+    judged: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Planned:
-    """What a run is about to do on one benchmark. ``tasks`` maps each item's node id to its task id."""
+    """What a run is about to do on one benchmark.
+
+    Attributes:
+        benchmark: Its name.
+        fingerprint: Of its data.
+        origin: Of its data, in words.
+        tasks: Task ids that are left to judge, by the node id of their items.
+        selection: SHA-256 (hex) over the ids of all selected tasks, in any order.
+        planned: How many these are.
+        file: The module that declares it; empty if mCode brings it.
+    """
 
     benchmark: str
     fingerprint: str
     origin: str
     tasks: Mapping[str, str]
+    selection: str
+    planned: int
+    file: str
 
 
 @dataclass(frozen=True)
@@ -154,8 +179,8 @@ class Plan:
 class Collection:
     """Makes items of the tasks of the chosen benchmarks, on every process that collects."""
 
-    def __init__(self, settings: Settings, cache: Path) -> None:
-        self._settings, self._cache = settings, cache
+    def __init__(self, settings: Settings, cache: Path, done: Mapping[str, Done]) -> None:
+        self._settings, self._cache, self._done = settings, cache, done
         self._declared: set[str] = set()
 
     def pytest_pycollect_makemodule(self, module_path: Path, parent: Any) -> pytest.Module | None:
@@ -188,12 +213,25 @@ class Collection:
         refs = [TaskRef(found, tasks, index) for index in chosen]
         metafunc.parametrize("task", refs, ids=[ref.id for ref in refs], indirect=True)
 
+    @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Keep a project's own warning filters out of the benchmarks: they would turn into verdicts."""
+        """Leave out what is judged already, and keep a project's own warning filters from turning into verdicts."""
         self._require_named(config)
+        config.stash[SELECTED] = selected(items)
+        gone = [item for item in items if self._is_done(item)]
+        if gone:
+            config.hook.pytest_deselected(items=gone)
+            items[:] = [item for item in items if not self._is_done(item)]
         for item in items:
             if item.get_closest_marker(MARK) is not None:
                 item.add_marker(pytest.mark.filterwarnings("ignore"))
+
+    def _is_done(self, item: pytest.Item) -> bool:
+        ref = reference(item)
+        done = self._done.get(ref.benchmark.name) if ref is not None else None
+        if ref is None or done is None or done.fingerprint != ref.tasks.fingerprint:
+            return False  # other data: the controller will refuse to mix it in
+        return storable(ref.id) in done.judged
 
     def _require_named(self, config: pytest.Config) -> None:
         """Refuse a name that the given paths do not hold; ``--lf`` may have left its file out."""
@@ -204,14 +242,33 @@ class Collection:
                 raise pytest.UsageError(f"There is no benchmark {name!r} in what was named{near}; there are {there}.")
 
 
-def plan(items: list[pytest.Item]) -> Plan:
-    """What these items are about to do."""
-    found: dict[str, tuple[TaskSet, dict[str, str]]] = {}
+def selected(items: list[pytest.Item]) -> dict[str, Planned]:
+    """What was selected of each benchmark, before what is judged already was left out."""
+    found: dict[str, list[tuple[pytest.Item, TaskRef]]] = {}
     for item in items:
         ref = reference(item)
         if ref is not None:
-            found.setdefault(ref.benchmark.name, (ref.tasks, {}))[1][item.nodeid] = ref.id
-    return Plan(tuple(Planned(name, s.fingerprint, s.origin, tasks) for name, (s, tasks) in found.items()))
+            found.setdefault(ref.benchmark.name, []).append((item, ref))
+    return {name: _planned(name, pairs) for name, pairs in found.items()}
+
+
+def _planned(name: str, pairs: list[tuple[pytest.Item, TaskRef]]) -> Planned:
+    (first, ref), tasks = pairs[0], {item.nodeid: ref.id for item, ref in pairs}
+    ids = json.dumps(sorted(tasks.values())).encode()
+    file = "" if first.path.parent == HOME else str(first.path)
+    digest = hashlib.sha256(ids).hexdigest()
+    return Planned(name, ref.tasks.fingerprint, ref.tasks.origin, tasks, digest, len(tasks), file)
+
+
+def plan(session: pytest.Session) -> Plan:
+    """What this session is about to do: of what was selected, the items that are there."""
+    there = {item.nodeid for item in session.items}
+    return Plan(
+        tuple(
+            replace(p, tasks={node: task for node, task in p.tasks.items() if node in there})
+            for p in session.config.stash.get(SELECTED, {}).values()
+        )
+    )
 
 
 def reference(item: pytest.Item) -> TaskRef | None:

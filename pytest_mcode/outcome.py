@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
 from pytest_mcode import _wire, spelling
-from pytest_mcode._errors import InfrastructureError, StoreError
+from pytest_mcode._errors import InfrastructureError, StoreError, UsageError
 from pytest_mcode._types import Status, TaskResult
+from pytest_mcode.breaker import Breaker
 from pytest_mcode.collect import Plan, Planned, plan, reference
 from pytest_mcode.fixtures import RESULT
 from pytest_mcode.report.words import fault
@@ -27,6 +28,10 @@ class Results(Protocol):
 
     def finish(self, run_id: str) -> None:
         """Record that nothing of the run is left to do."""
+        ...
+
+    def leave(self, run_id: str) -> None:
+        """Record that this process has ended its work on the run."""
         ...
 
 
@@ -73,11 +78,12 @@ class Recorder:
 
     Args:
         store: Where rows go.
-        begin: Records the start of a run on one benchmark and returns the run's id.
+        begin: Records the start of a run on one benchmark, or goes on with one, and returns the run's id.
+        breaker: Ends the session when nothing but faults comes.
     """
 
-    def __init__(self, store: Results, begin: Callable[[Planned], str]) -> None:
-        self._store, self._begin = store, begin
+    def __init__(self, store: Results, begin: Callable[[Planned], str], breaker: Breaker) -> None:
+        self._store, self._begin, self._breaker = store, begin, breaker
         self._plan = Plan(())
         self._left: dict[str, set[str]] = {}
         self.runs: Mapping[str, str] = {}
@@ -98,12 +104,16 @@ class Recorder:
         self._left = {p.benchmark: set(p.tasks.values()) for p in found.benchmarks}
         with _ending_the_run():
             self.runs = {p.benchmark: self._begin(p) for p in found.benchmarks}
+            for benchmark, left in self._left.items():
+                if not left:
+                    self._store.finish(self.runs[benchmark])
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Without xdist the controller collects itself."""
-        if session.items and not session.config.option.collectonly:
-            self.adopt(plan(session.items))
+        found = plan(session)
+        if found.benchmarks and not session.config.option.collectonly:
+            self.adopt(found)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -127,10 +137,18 @@ class Recorder:
             if not left:
                 self._store.finish(self.runs[benchmark])
         self.counts[result.status] += 1
+        tripped = self._breaker.tripped(result)
+        if tripped:
+            pytest.exit(tripped, returncode=pytest.ExitCode.TESTS_FAILED)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """An unsolved task is data: the status is 0 if every task was judged, and other tests did not fail."""
+        for run_id in self.runs.values():
+            with suppress(StoreError):  # it has ended the run already
+                self._store.leave(run_id)
+        if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self.runs:
+            session.exitstatus = pytest.ExitCode.OK  # all had been judged before
         stopped = session.shouldfail or session.shouldstop
         only_unsolved = session.testsfailed == self.counts[Status.UNSOLVED]
         if session.exitstatus == pytest.ExitCode.TESTS_FAILED and only_unsolved and not stopped:
@@ -146,6 +164,8 @@ def _ending_the_run() -> Iterator[None]:
         yield
     except StoreError as error:
         pytest.exit(str(error), returncode=pytest.ExitCode.INTERRUPTED)
+    except UsageError as error:
+        pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
 
 
 class WorkerPlan:
@@ -158,4 +178,4 @@ class WorkerPlan:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Write before xdist tells the controller that this worker has collected."""
         if not self._path.exists():
-            plan(session.items).write(self._path)
+            plan(session).write(self._path)

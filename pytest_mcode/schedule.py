@@ -6,16 +6,17 @@ Public: its hooks, its ``Scheduling`` protocol, ``workerinput``. Private, and he
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_mcode.collect import Plan
+from pytest_mcode.collect import Done, Plan
 from pytest_mcode.dealer import Dealer
 from pytest_mcode.loop import AsCompleted, Order
 from pytest_mcode.outcome import Recorder
@@ -23,7 +24,7 @@ from pytest_mcode.solving import Solving
 
 #: Tasks at the most that are ready to ask while others are answered, executed and recorded.
 READY = 32
-PLAN, CONCURRENCY, AHEAD = "mcode_plan", "mcode_concurrency", "mcode_ahead"
+PLAN, CONCURRENCY, AHEAD, DONE = "mcode_plan", "mcode_concurrency", "mcode_ahead", "mcode_done"
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,10 @@ def with_ready(requests: int) -> int:
 class Distribution:
     """On the controller: deals tasks, and adopts the plan that a worker leaves, since it collects nothing itself."""
 
-    def __init__(self, config: pytest.Config, recorder: Recorder, share: Share, order: Order) -> None:
-        self._recorder, self._share, self._order = recorder, share, order
+    def __init__(
+        self, config: pytest.Config, recorder: Recorder, share: Share, order: Order, done: Mapping[str, Done]
+    ) -> None:
+        self._recorder, self._share, self._order, self._done = recorder, share, order, done
         self._ours = config.getoption("dist") == "load"  # the other modes mean an order of their own
         self._workers = 1
         self._directory = tempfile.TemporaryDirectory(prefix="mcode-")
@@ -79,6 +82,9 @@ class Distribution:
         node.workerinput[PLAN] = str(self._path)
         node.workerinput[CONCURRENCY] = self._share.of_one(self._workers)
         node.workerinput[AHEAD] = self._ours
+        node.workerinput[DONE] = json.dumps(
+            {name: [d.fingerprint, *sorted(d.judged)] for name, d in self._done.items()}
+        )
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_xdist_make_scheduler(self) -> Dealer | None:
@@ -153,14 +159,19 @@ class Worker:
         plan: Where to leave what it collected.
         concurrency: How many requests it sends at once.
         ahead: Whether tasks are dealt by our scheduler.
+        done: By benchmark, what earlier sessions have judged.
     """
 
     plan: Path
     concurrency: int
     ahead: bool
+    done: Mapping[str, Done]
 
 
 def worker(config: pytest.Config) -> Worker | None:
     """What this process is told, if it is an xdist worker."""
     told = getattr(config, "workerinput", None)
-    return None if told is None else Worker(Path(told[PLAN]), told[CONCURRENCY], told[AHEAD])
+    if told is None:
+        return None
+    done = {name: Done(print_, frozenset(ids)) for name, (print_, *ids) in json.loads(told[DONE]).items()}
+    return Worker(Path(told[PLAN]), told[CONCURRENCY], told[AHEAD], done)

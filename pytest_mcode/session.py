@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
 import platform
 import secrets
 import signal
@@ -17,10 +16,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_mcode import collect, options, schedule
+from pytest_mcode._errors import McodeError
+from pytest_mcode.breaker import Breaker
 from pytest_mcode.fixtures import Fixtures
 from pytest_mcode.loop import Loop
 from pytest_mcode.outcome import Recorder, Reporting, WorkerPlan
+from pytest_mcode.provenance import commit, versions
 from pytest_mcode.report.words import model, tries
+from pytest_mcode.resume import NEW, Resumption, resumption, this_process
 from pytest_mcode.sandboxes import open_sandbox
 from pytest_mcode.settings import Settings
 from pytest_mcode.solvers import open_solver
@@ -29,9 +32,6 @@ from pytest_mcode.spelling import spelled
 
 if TYPE_CHECKING:
     from pytest_mcode.store import Store
-
-#: Packages whose versions a run stores, because they may change what it finds.
-PACKAGES = ("pytest-mcode", "mellea", "pytest", "pytest-xdist", "datasets")
 
 
 def activate(config: pytest.Config) -> None:
@@ -43,10 +43,10 @@ def activate(config: pytest.Config) -> None:
     settings = options.resolve(config)
     cache = options.cache_dir()
     register = config.pluginmanager.register
-    register(collect.Collection(settings, cache), "mcode-collection")
     register(Reporting(), "mcode-reporting")
     worker = schedule.worker(config)
     if worker is not None:
+        register(collect.Collection(settings, cache, worker.done), "mcode-collection")
         solving = solve_here(config, replace(settings, concurrency=worker.concurrency))
         register(WorkerPlan(worker.plan), "mcode-plan")
         solving.prepare()  # while the workers agree on what there is to do
@@ -55,6 +55,7 @@ def activate(config: pytest.Config) -> None:
         return
     prepared = collect.prepare(settings, cache)
     found = Found() if config.option.collectonly else record(config, settings)
+    register(collect.Collection(settings, cache, found.resumed.done), "mcode-collection")
     origins = {name: tasks.origin for name, tasks in prepared.items()}
     register(Header(settings, found, origins), "mcode-header")
 
@@ -65,6 +66,7 @@ class Found:
 
     isolation: str = "not needed"
     requests: str = ""
+    resumed: Resumption = NEW
 
 
 def solve_here(config: pytest.Config, settings: Settings) -> Solving:
@@ -86,16 +88,18 @@ def record(config: pytest.Config, settings: Settings) -> Found:
         isolation = sandbox.result()
     chosen = replace(settings, concurrency=capacity.requests)
     store = Store(settings.db)
-    recorder = Recorder(store, partial(begin, store, chosen, {**server, "isolation": isolation}))
+    resumed = resumption(store, settings, server)
+    share = schedule.Share(capacity.requests, each=settings.concurrency is not None)
+    ahead = 1 if capacity.requests == 1 else schedule.with_ready(capacity.requests)
+    breaker = Breaker(ahead, partial(missing, settings))
+    recorder = Recorder(store, partial(begin, store, chosen, {**server, "isolation": isolation}, resumed), breaker)
     order = partial(longest_first, store, settings.model, recorder)
     register = config.pluginmanager.register
     register(recorder, "mcode-recorder")
     register(Summary(store, recorder, settings), "mcode-summary")
     if schedule.is_controller(config):
-        share = schedule.Share(capacity.requests, each=settings.concurrency is not None)
-        register(schedule.Distribution(config, recorder, share, order), "mcode-distribution")
+        register(schedule.Distribution(config, recorder, share, order, resumed.done), "mcode-distribution")
     else:
-        ahead = 1 if capacity.requests == 1 else schedule.with_ready(capacity.requests)
         register(Loop(solve_here(config, chosen), ahead, order), "mcode-loop")
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     if terminal is not None:
@@ -104,7 +108,7 @@ def record(config: pytest.Config, settings: Settings) -> Found:
         if progress.suits(config, terminal):
             register(progress.Progress(recorder, terminal), "mcode-progress")
     register(Terminable(), "mcode-terminable")
-    return Found(isolation, capacity.told)
+    return Found(isolation, capacity.told, resumed)
 
 
 def longest_first(store: Store, model: str, recorder: Recorder, ids: Sequence[str]) -> Sequence[int]:
@@ -119,6 +123,18 @@ def longest_first(store: Store, model: str, recorder: Recorder, ids: Sequence[st
     return sorted(range(len(ids)), key=lambda place: -seconds[place])
 
 
+def missing(settings: Settings) -> str:
+    """What of the model server and the sandbox is not there any more, in a sentence; empty if both are."""
+    from pytest_mcode.solvers import servers
+
+    try:
+        servers.check(replace(settings, pull=False))
+        asyncio.run(check_sandbox(settings))
+    except McodeError as error:
+        return str(error)
+    return ""
+
+
 async def check_sandbox(settings: Settings) -> str:
     """Execute a trivial program where the others will run; what keeps it apart from the host."""
     sandbox = open_sandbox(settings)
@@ -129,11 +145,26 @@ async def check_sandbox(settings: Settings) -> str:
         await sandbox.aclose()
 
 
-def begin(store: Store, settings: Settings, found: Mapping[str, str], planned: collect.Planned) -> str:
-    """Record the start of a run, with what was found of server and sandbox, and return its id."""
+def begin(
+    store: Store, settings: Settings, found: Mapping[str, str], resumed: Resumption, planned: collect.Planned
+) -> str:
+    """Record the start of a run, with what was found of server and sandbox, or go on with one; return its id.
+
+    Raises:
+        UsageError: The tasks are not those of the run that was to be gone on with.
+    """
+    run = resumed.agreed(planned)
+    run_id = begun(store, settings, found, planned) if run is None else run.id
+    store.enter(run_id, platform.node(), this_process())
+    return run_id
+
+
+def begun(store: Store, settings: Settings, found: Mapping[str, str], planned: collect.Planned) -> str:
+    """Record the start of a new run, and return its id."""
     from pytest_mcode.store import Run, now
 
-    run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    run_id = settings.run_id or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    facts = {"dataset": planned.origin, "selection": planned.selection, "file": planned.file, "commit": commit()}
     store.begin(
         Run(
             id=run_id,
@@ -143,19 +174,13 @@ def begin(store: Store, settings: Settings, found: Mapping[str, str], planned: c
             config=settings.stored,
             config_hash=settings.hashed,
             dataset_fingerprint=planned.fingerprint,
-            planned=len(planned.tasks),
+            planned=planned.planned,
             started_at=now(),
             finished_at=None,
-            versions={**versions(), **found, "dataset": planned.origin},
+            versions={**versions(), **found, **{name: fact for name, fact in facts.items() if fact}},
         )
     )
     return run_id
-
-
-def versions() -> dict[str, str]:
-    """Versions of what a run's results depend on."""
-    found = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return {"python": platform.python_version(), "platform": platform.platform(), **found}
 
 
 class Header:
@@ -172,6 +197,7 @@ class Header:
         lines += [f"mcode: {self._found.requests}"] if self._found.requests else []
         lines += [f"mcode: sandbox {s.sandbox}, isolation: {self._found.isolation}"]
         lines += [f"mcode: {name}, {origin}" for name, origin in self._origins.items()]
+        lines += self._found.resumed.notes
         if s.samples > 1 and s.sampling_temperature == 0:
             lines.append("mcode: at temperature 0 the samples of a task will be alike: is --mcode-temperature meant?")
         if s.retrieval is not None:

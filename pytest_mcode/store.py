@@ -8,9 +8,10 @@ listing has to read their texts.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
@@ -20,8 +21,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from pytest_mcode._errors import StoreError
-from pytest_mcode._rows import Spent, Tasks, attempt_row, result_row, tally
-from pytest_mcode._tables import ATTEMPTS, MIGRATIONS, RESULTS, RUNS, SAMPLES, migrate, version_of
+from pytest_mcode._rows import Spent, Tasks, attempt_row, result_row, storable, tally
+from pytest_mcode._tables import ATTEMPTS, MIGRATIONS, RESULTS, RUNS, SAMPLES, SESSIONS, migrate, version_of
 from pytest_mcode._types import Status, TaskResult
 
 _KEY = (RESULTS.c.run_id, RESULTS.c.task_id)
@@ -52,6 +53,25 @@ class Run:
     versions: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Session:
+    """A row of ``sessions``: a process that has worked on a run.
+
+    Attributes:
+        host: Name of its machine.
+        process: Its number there, and where known when it started.
+        started_at: As stored.
+        ended_at: Likewise; None while it is under way, and where it was killed.
+        seconds: Wall seconds up to the last task that it recorded.
+    """
+
+    host: str
+    process: str
+    started_at: str
+    ended_at: str | None = None
+    seconds: float = 0.0
+
+
 class Store:
     """A results database, made on first use.
 
@@ -65,6 +85,7 @@ class Store:
 
     def __init__(self, path: str, *, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> None:
         self.path = path
+        self._entered: dict[str, tuple[int, float]] = {}
         file = Path(path).expanduser()
         self._engine = sa.create_engine(sa.URL.create("sqlite", database=str(file)))
         sa.event.listen(self._engine, "connect", _set_up_sqlite)
@@ -91,9 +112,41 @@ class Store:
         with self._writing() as connection:
             _insert(connection, RUNS, [_run_row(run)])
 
+    def enter(self, run_id: str, host: str, process: str) -> None:
+        """Record that this process goes on with a run."""
+        with self._writing() as connection:
+            number = connection.execute(sa.select(sa.func.count()).where(SESSIONS.c.run_id == run_id)).scalar_one()
+            row = {"run_id": run_id, "session": number, **asdict(Session(host, process, now()))}
+            _insert(connection, SESSIONS, [row])
+            connection.execute(RUNS.update().where(RUNS.c.id == run_id).values(finished_at=None))
+        self._entered[run_id] = number, time.monotonic()
+
+    def leave(self, run_id: str) -> None:
+        """Record that this process has ended its work on a run."""
+        with self._writing() as connection:
+            self._count(connection, run_id, ended_at=now())
+
+    def sessions(self, run_id: str) -> Sequence[Session]:
+        """The processes that have worked on a run, in order."""
+        columns = [SESSIONS.c[name] for name in Session.__dataclass_fields__]
+        query = sa.select(*columns).where(SESSIONS.c.run_id == run_id).order_by(SESSIONS.c.session)
+        return [Session(**row._asdict()) for row in self._select(query)]
+
+    def judged(self, run_id: str) -> Sequence[str]:
+        """The tasks of a run that are solved or unsolved; lone surrogates in their ids are spelled out."""
+        query = sa.select(RESULTS.c.task_id).where(RESULTS.c.run_id == run_id)
+        return [row.task_id for row in self._select(query.where(RESULTS.c.status != Status.ERROR.value))]
+
+    def _count(self, connection: sa.Connection, run_id: str, **more: str) -> None:
+        """Keep the seconds of this process's session, if it has one."""
+        if run_id in self._entered:
+            number, started = self._entered[run_id]
+            its = SESSIONS.c.run_id == run_id, SESSIONS.c.session == number
+            connection.execute(SESSIONS.update().where(*its).values(seconds=time.monotonic() - started, **more))
+
     def put(self, run_id: str, result: TaskResult) -> None:
         """Record a finished task, in place of what an earlier try left of it."""
-        key = {"run_id": run_id, "task_id": _text(result.task_id)}
+        key = {"run_id": run_id, "task_id": storable(result.task_id)}
         samples = [{"sample": s.index, "seed": s.seed, "status": s.status.value} for s in result.samples]
         attempts = [attempt_row(drawn.index, attempt) for drawn in result.samples for attempt in drawn.attempts]
         with self._writing() as connection:
@@ -102,6 +155,7 @@ class Store:
             _insert(connection, SAMPLES, [{**key, **row} for row in samples])
             _insert(connection, ATTEMPTS, [{**_NO_ATTEMPT, **key, **row} for row in attempts])
             _insert(connection, RESULTS, [{**key, **result_row(result), **tally(map(Spent.of, attempts))._asdict()}])
+            self._count(connection, run_id)
 
     def finish(self, run_id: str) -> None:
         """Record that every planned task of the run has been judged or has met an error."""
@@ -208,13 +262,8 @@ def _set_up_sqlite(connection: Any, _: object) -> None:
 def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         return
-    texts = [{name: _text(v) if isinstance(v, str) else v for name, v in row.items()} for row in rows]
+    texts = [{name: storable(v) if isinstance(v, str) else v for name, v in row.items()} for row in rows]
     connection.execute(table.insert(), texts)
-
-
-def _text(text: str) -> str:
-    """The text with lone surrogates, which no database takes, spelled out."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _run_row(run: Run) -> dict[str, Any]:

@@ -30,7 +30,7 @@ LAYERS = {
     "benchmark": ("_benchmark", "forms", "__init__"),
     "task": ("solve",),
     "session": (
-        *("engine", "solving", "collect", "fixtures", "outcome", "loop"),
+        *("engine", "solving", "collect", "breaker", "provenance", "resume", "fixtures", "outcome", "loop"),
         *("dealer", "schedule", "progress", "session"),
     ),
     "entry points": ("plugin", "front", "cli", "__main__"),

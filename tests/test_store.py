@@ -352,7 +352,7 @@ def test_several_processes_may_make_it_at_once(path: str) -> None:
     script = "import sys; from pytest_mcode.store import Store; Store(sys.argv[1]).close()"
     processes = [subprocess.Popen([sys.executable, "-c", script, path]) for _ in range(3)]
     assert [process.wait(20) for process in processes] == [0, 0, 0]
-    assert select(path, "SELECT * FROM schema") == [(2,)]
+    assert select(path, "SELECT * FROM schema") == [(3,)]
 
 
 def test_a_database_that_must_be_there_and_is_not_is_told(tmp_path: Path) -> None:
@@ -464,10 +464,10 @@ def test_a_database_of_the_first_version_is_brought_up_to_date_and_tallied(opene
 def test_an_older_database_is_brought_up_to_date_and_keeps_what_it_holds(opened: Store) -> None:
     opened.put("r1", SOLVED)
     Store(opened.path, migrations=ONE).close()
-    assert select(opened.path, "SELECT version FROM schema") == [(3,)]
-    Store(opened.path, migrations=TWO).close()
-    Store(opened.path, migrations=TWO).close()
     assert select(opened.path, "SELECT version FROM schema") == [(4,)]
+    Store(opened.path, migrations=TWO).close()
+    Store(opened.path, migrations=TWO).close()
+    assert select(opened.path, "SELECT version FROM schema") == [(5,)]
     assert select(opened.path, "SELECT solution, judge FROM attempts") == [
         ("x = 1", "old"),
         (None, "old"),
@@ -481,19 +481,19 @@ def test_an_older_database_is_brought_over_several_versions_at_once(opened: Stor
         connection.execute("DROP TABLE samples")
         connection.commit()
     Store(opened.path, migrations=TWO).close()
-    assert select(opened.path, "SELECT version FROM schema") == [(4,)]
+    assert select(opened.path, "SELECT version FROM schema") == [(5,)]
     assert select(opened.path, "SELECT * FROM samples") == []
 
 
 def test_a_new_database_is_of_the_newest_version(path: str) -> None:
     Store(path, migrations=TWO).close()
-    assert select(path, "SELECT version FROM schema") == [(4,)]
+    assert select(path, "SELECT version FROM schema") == [(5,)]
 
 
 def test_a_change_that_fails_halfway_leaves_the_database_as_it_was(opened: Store) -> None:
     broken = (*ONE, ("ALTER TABLE runs ADD COLUMN name TEXT", "ALTER TABLE none ADD COLUMN x TEXT"))
     assert "cannot be used (no such table: none)" in refusal(opened.path, migrations=broken)
-    assert select(opened.path, "SELECT version FROM schema") == [(2,)]
+    assert select(opened.path, "SELECT version FROM schema") == [(3,)]
     assert "judge" not in [name for _, name, *_ in select(opened.path, "PRAGMA table_info(attempts)")]
     assert opened.runs() == [RUN]
 
@@ -501,7 +501,7 @@ def test_a_change_that_fails_halfway_leaves_the_database_as_it_was(opened: Store
 def test_a_newer_database_is_refused_in_one_sentence(opened: Store) -> None:
     Store(opened.path, migrations=TWO).close()
     assert refusal(opened.path) == (
-        f"The results database {opened.path} was written by a newer mCode (schema 4, this one knows 2): "
+        f"The results database {opened.path} was written by a newer mCode (schema 5, this one knows 3): "
         f"update pytest-mcode, or name another file with --mcode-db."
     )
 

@@ -1,0 +1,222 @@
+"""Going on with a run that was interrupted: which one it is, what is left of it, and why another may not be mixed in.
+
+A run is unfinished while a planned task is not judged: it was not reached, or met an error. What goes on with it must
+be the same measurement: every option that changes answers, the selection of tasks, the data set and the model itself.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pytest_mcode._errors import UsageError
+from pytest_mcode.collect import Done, Planned
+from pytest_mcode.settings import OPTIONS, Settings
+
+if TYPE_CHECKING:
+    from pytest_mcode.store import Run, Session
+
+#: Options that choose tasks; they are no part of the configuration's hash.
+SELECTING = ("limit", "shard-count", "shard-index", "split")
+#: Runs that are looked through for one that was probably meant.
+RECENT = 20
+#: What a server tells that must be the same, and what it is called.
+MODEL_FACTS = {"model_digest": "the model's digest"}
+
+
+class Stored(Protocol):
+    """What is needed of a store."""
+
+    def runs(self, *, benchmark: str | None = None, model: str | None = None) -> list[Run]:
+        """The runs of that benchmark and model, newest first."""
+        ...
+
+    def judged(self, run_id: str) -> Collection[str]:
+        """The tasks of a run that were judged."""
+        ...
+
+    def sessions(self, run_id: str) -> Sequence[Session]:
+        """The pieces of a run, in order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A run that can be gone on with: ``judged`` of its tasks need not run again."""
+
+    run: Run
+    judged: frozenset[str]
+
+    @property
+    def told(self) -> str:
+        """How far it is."""
+        return f"{len(self.judged)} of {self.run.planned} tasks judged"
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """What a session goes on with.
+
+    Attributes:
+        runs: By benchmark, where one is gone on with.
+        notes: Lines for the header.
+    """
+
+    runs: Mapping[str, Unfinished]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def done(self) -> dict[str, Done]:
+        """What collection has to leave out."""
+        return {name: Done(u.run.dataset_fingerprint, u.judged) for name, u in self.runs.items()}
+
+    def agreed(self, planned: Planned) -> Run | None:
+        """The run that these tasks belong to; None: a new one.
+
+        Raises:
+            UsageError: They are not the tasks of that run.
+        """
+        found = self.runs.get(planned.benchmark)
+        if found is None:
+            return None
+        run = found.run
+        if planned.fingerprint != run.dataset_fingerprint:
+            raise UsageError(
+                f"Run {run.id} was made on other data (fingerprint {run.dataset_fingerprint[:12]}, now "
+                f"{planned.fingerprint[:12]}): its results cannot be mixed with these; start a new run without "
+                f"--mcode-resume."
+            )
+        if run.versions.get("selection", planned.selection) != planned.selection:
+            raise UsageError(
+                f"Run {run.id} has {run.planned} tasks and these {planned.planned} are not the same: select what it "
+                f"selected (-k, paths), or start a new run without --mcode-resume."
+            )
+        return run
+
+
+NEW = Resumption({})
+
+
+def resumption(store: Stored, settings: Settings, facts: Mapping[str, str]) -> Resumption:
+    """Which runs this session goes on with; without ``--mcode-resume``, only what could be said of them.
+
+    Args:
+        store: The results database.
+        settings: The configuration.
+        facts: What the model server tells of the model.
+
+    Raises:
+        UsageError: The run that was asked for is another measurement, or still under way.
+    """
+    runs, notes = dict[str, Unfinished](), list[str]()
+    for benchmark in settings.bench:
+        found = _found(store, settings, facts, benchmark)
+        if found is not None and settings.resume:
+            runs[benchmark] = found
+            notes.append(f"mcode: going on with run {found.run.id}: {found.told}")
+        elif found is not None:
+            notes.append(f"mcode: run {found.run.id} is unfinished ({found.told}): --mcode-resume goes on with it")
+        elif settings.resume:
+            notes.append(f"mcode: no unfinished run of this configuration on {benchmark}: this is a new one")
+    return Resumption(runs, tuple(notes))
+
+
+def _found(store: Stored, settings: Settings, facts: Mapping[str, str], benchmark: str) -> Unfinished | None:
+    if settings.run_id is not None:
+        return _named(store, settings, facts, benchmark)
+    runs = store.runs(benchmark=benchmark, model=settings.model)
+    alike = [run for run in runs if not differences(run, settings, facts)]
+    for run in alike if settings.resume else alike[:1]:  # a newer finished one has taken an older one's place
+        found = _unfinished(store, run)
+        if found is not None:
+            return found
+    if settings.resume:
+        _refuse_another(store, settings, facts, runs[:RECENT])
+    return None
+
+
+def _refuse_another(store: Stored, settings: Settings, facts: Mapping[str, str], runs: Sequence[Run]) -> None:
+    """Say what has changed since the newest unfinished run, if there is one: it was probably meant."""
+    for run in runs:
+        if _unfinished(store, run) is not None:
+            raise UsageError(
+                f"There is no unfinished run of this configuration: the newest, {run.id}, differs in "
+                f"{'; '.join(differences(run, settings, facts))}. Give the same options, or leave out --mcode-resume."
+            )
+
+
+def _named(store: Stored, settings: Settings, facts: Mapping[str, str], benchmark: str) -> Unfinished | None:
+    """The run of the id that was given; None if there is none yet."""
+    run = next((run for run in store.runs() if run.id == settings.run_id), None)
+    if run is None:
+        return None
+    if not settings.resume:
+        raise UsageError(f"There is a run {run.id} already: add --mcode-resume to go on with it, or name another.")
+    others = [] if run.benchmark == benchmark else [f"benchmark ({run.benchmark}, now {benchmark})"]
+    others += [] if run.model == settings.model else [f"model ({run.model}, now {settings.model})"]
+    others += differences(run, settings, facts)
+    if others:
+        raise UsageError(f"Run {run.id} differs in {'; '.join(others)}: give the same options, or start another run.")
+    writer = under_way(store.sessions(run.id))
+    if writer:
+        raise UsageError(f"Run {run.id} is still under way (process {writer} on this machine): wait for it, or end it.")
+    return Unfinished(run, frozenset(store.judged(run.id)))
+
+
+def _unfinished(store: Stored, run: Run) -> Unfinished | None:
+    """What is left of a run; None if nothing is, or another process is at it."""
+    judged = frozenset(store.judged(run.id))
+    if len(judged) >= run.planned or under_way(store.sessions(run.id)):
+        return None
+    return Unfinished(run, judged)
+
+
+def differences(run: Run, settings: Settings, facts: Mapping[str, str]) -> list[str]:
+    """What makes a run another measurement than this one, each with both values."""
+    now = {**settings.stored, "temperature": settings.sampling_temperature}
+    before = {**run.config, "temperature": _temperature(run.config)}
+    names = [o.name for o in OPTIONS if o.answers and o.name != "model"] + list(SELECTING)
+    found = [(name, before.get(name), now.get(name)) for name in names if name in before]
+    found += [(words, run.versions.get(fact), facts.get(fact)) for fact, words in MODEL_FACTS.items()]
+    known = [(name, a, b) for name, a, b in found if name not in MODEL_FACTS.values() or (a and b)]
+    return [f"{name} ({_shown(a)}, now {_shown(b)})" for name, a, b in known if a != b]
+
+
+def _temperature(config: Mapping[str, Any]) -> float:
+    asked = config.get("temperature")
+    return (0.0 if config.get("samples") == 1 else 0.8) if asked is None else asked
+
+
+def _shown(value: Any) -> str:
+    return "none" if value is None else str(value)[:20]
+
+
+def this_process(pid: int | None = None) -> str:
+    """What tells a process from every other of this machine: its number, and where known when it started."""
+    number = os.getpid() if pid is None else pid
+    try:
+        fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+        return f"{number}:{fields[19]}"
+    except (OSError, IndexError):
+        return str(number)
+
+
+def under_way(sessions: Sequence[Session]) -> str | None:
+    """The number of the process that is still writing the run, if that can be seen from here."""
+    for session in sessions:
+        pid = session.process.partition(":")[0]
+        if session.host != platform.node() or session.ended_at or not pid.isdecimal() or int(pid) == os.getpid():
+            continue
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            continue
+        except PermissionError:
+            pass
+        if this_process(int(pid)) == session.process:
+            return pid
+    return None
