@@ -77,13 +77,16 @@ class Recorder:
     """On the controller: a row for each task as it ends, and the exit status at the end.
 
     Args:
+        config: Of this session.
         store: Where rows go.
         begin: Records the start of a run on one benchmark, or goes on with one, and returns the run's id.
         breaker: Ends the session when nothing but faults comes.
     """
 
-    def __init__(self, store: Results, begin: Callable[[Planned], str], breaker: Breaker) -> None:
-        self._store, self._begin, self._breaker = store, begin, breaker
+    def __init__(
+        self, config: pytest.Config, store: Results, begin: Callable[[Planned], str], breaker: Breaker
+    ) -> None:
+        self._config, self._store, self._begin, self._breaker = config, store, begin, breaker
         self._plan = Plan(())
         self._left: dict[str, set[str]] = {}
         self.runs: Mapping[str, str] = {}
@@ -102,7 +105,7 @@ class Recorder:
         """Take a plan, and begin a run for each of its benchmarks."""
         self._plan = found
         self._left = {p.benchmark: set(p.tasks.values()) for p in found.benchmarks}
-        with _ending_the_run():
+        with self._ending_the_run():
             self.runs = {p.benchmark: self._begin(p) for p in found.benchmarks}
             for benchmark, left in self._left.items():
                 if not left:
@@ -131,7 +134,7 @@ class Recorder:
 
     def _put(self, benchmark: str, result: TaskResult) -> None:
         left = self._left[benchmark]
-        with _ending_the_run():
+        with self._ending_the_run():
             self._store.put(self.runs[benchmark], result)
             left.discard(result.task_id)
             if not left:
@@ -139,7 +142,20 @@ class Recorder:
         self.counts[result.status] += 1
         tripped = self._breaker.tripped(result)
         if tripped:
-            pytest.exit(tripped, returncode=pytest.ExitCode.TESTS_FAILED)
+            self._exit(tripped, pytest.ExitCode.TESTS_FAILED)
+
+    @contextmanager
+    def _ending_the_run(self) -> Iterator[None]:
+        """A database that can no longer be written ends the run: what is not recorded must not be spent."""
+        try:
+            yield
+        except StoreError as error:
+            self._exit(str(error), pytest.ExitCode.INTERRUPTED)
+        except UsageError as error:
+            self._exit(str(error), pytest.ExitCode.USAGE_ERROR)
+
+    def _exit(self, why: str, status: pytest.ExitCode) -> None:
+        pytest.exit(spelling.spelled(why, self._config), returncode=status)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -155,17 +171,6 @@ class Recorder:
             session.exitstatus = pytest.ExitCode.OK
         if session.exitstatus == pytest.ExitCode.OK and any(self._left.values()):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-@contextmanager
-def _ending_the_run() -> Iterator[None]:
-    """A database that can no longer be written ends the run: what is not recorded must not be spent."""
-    try:
-        yield
-    except StoreError as error:
-        pytest.exit(str(error), returncode=pytest.ExitCode.INTERRUPTED)
-    except UsageError as error:
-        pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
 
 
 class WorkerPlan:

@@ -92,7 +92,9 @@ def record(config: pytest.Config, settings: Settings) -> Found:
     share = schedule.Share(capacity.requests, each=settings.concurrency is not None)
     ahead = 1 if capacity.requests == 1 else schedule.with_ready(capacity.requests)
     breaker = Breaker(ahead, partial(missing, settings))
-    recorder = Recorder(store, partial(begin, store, chosen, {**server, "isolation": isolation}, resumed), breaker)
+    recorder = Recorder(
+        config, store, partial(begin, store, chosen, {**server, "isolation": isolation}, resumed), breaker
+    )
     order = partial(longest_first, store, settings.model, recorder)
     register = config.pluginmanager.register
     register(recorder, "mcode-recorder")
