@@ -20,7 +20,7 @@ from pytest_mcode.metrics import Rate
 from pytest_mcode.report.figures import Figures, figures
 from pytest_mcode.report.words import fault, model, plural, tries
 from pytest_mcode.settings import Settings
-from pytest_mcode.spelling import spelled
+from pytest_mcode.spelling import spelled, visible
 from pytest_mcode.store import Store
 
 #: How many sentences on errors are shown, and how many tasks of each are named.
@@ -83,9 +83,10 @@ class Summary:
 
     def _write(self, terminal: Any, found: Figures) -> None:
         terminal.ensure_newline()
-        terminal.section(f"mcode {found.run.benchmark}")
+        terminal.section(visible(f"mcode {found.run.benchmark}"))
         width = terminal._tw.fullwidth if terminal.isatty else 0  # noqa: SLF001 - the width has no public name
-        for line in lines(found, self._settings.db, time.monotonic() - self._started):
+        earlier = sum(session.seconds for session in self._store.sessions(found.run.id)[:-1])
+        for line in lines(found, self._settings.db, earlier + time.monotonic() - self._started):
             terminal.write_line(spelled(line.fitting(width), terminal.config), **line.marks)
 
     def pytest_unconfigure(self) -> None:
@@ -117,7 +118,7 @@ def without(terminal: Any, sentences: Collection[str]) -> Iterator[None]:
 
 
 def lines(found: Figures, database: str, wall: float) -> Iterator[Line]:
-    """The summary of one run; ``wall`` is the session's seconds so far."""
+    """The summary of one run; ``wall`` is the seconds of all its sessions so far."""
     run = found.run
     often = f", {tries(found.samples, found.attempts)}" if found.samples * found.attempts > 1 else ""
     yield Line("model", model(run.model, run.backend) + often)
@@ -181,7 +182,8 @@ def grouped(faults: Mapping[str, str]) -> list[tuple[str, list[str]]]:
 
 def _in_order(task: str) -> list[tuple[int, str]]:
     """A key that sorts mine/9 before mine/10."""
-    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", task)]
+    parts = re.split(r"0*(\d+)", task)
+    return [(len(part) if number % 2 else 0, part) for number, part in enumerate(parts)]  # too long for int, perhaps
 
 
 def spent(found: Figures, wall: float) -> Iterator[Line]:
