@@ -22,6 +22,9 @@ from pytest_mcode.isolation import isolation
 if TYPE_CHECKING:
     from pytest_mcode.settings import Settings
 
+#: What a function from rows to tasks raises where a row is not of the form that it expects.
+UNFIT = (LookupError, TypeError, ValueError, SyntaxError, AttributeError, ArithmeticError, RuntimeError)
+
 Test = TypeVar("Test", bound=Callable[..., object])
 
 
@@ -144,7 +147,7 @@ class _RowTasks:
     def task(self, index: int) -> Task:
         try:
             return replace(self.to_task(self.rows[index]), id=self.ids[index])
-        except (LookupError, TypeError, ValueError, SyntaxError) as error:
+        except UNFIT as error:
             raise DataError(
                 f"{self.rows.origin}: the row of task {self.ids[index]} is not of the expected form ({error!r})."
             ) from error

@@ -38,7 +38,11 @@ def existing(name: str | Path) -> Path:
         DataError: There is none.
     """
     path = Path(name).expanduser()
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError:  # the name is too long, or a directory on the way to it is closed
+        there = False
+    if not there:
         raise DataError(f"There is no data file {name}: --mcode-data takes a JSON, JSONL(.gz) or Parquet file.")
     return path
 
@@ -96,6 +100,6 @@ def parquet(path: Path) -> list[Mapping[str, Any]]:
 
     try:
         rows: list[Mapping[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
-    except (OSError, pyarrow.ArrowException) as error:
+    except (OSError, ValueError, OverflowError, pyarrow.ArrowException) as error:
         raise DataError(f"{path} cannot be read as Parquet: {error}.") from error
     return rows

@@ -8,6 +8,11 @@ from collections.abc import Callable, Iterable
 #: What an ini file or the environment may say of a flag without a value.
 SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
+#: No count or seed is larger: 32 bits with a sign.
+LARGEST = 2**31 - 1
+#: Seconds: more than eleven days are more than a system call waits.
+LONGEST = 1_000_000.0
+
 
 def whole(least: int, most: int | None = None) -> Callable[[str], int]:
     """Parse a whole number from ``least`` to ``most``."""
@@ -20,6 +25,8 @@ def whole(least: int, most: int | None = None) -> Callable[[str], int]:
             raise ValueError(words) from None
         if value < least or (most is not None and value > most):
             raise ValueError(words)
+        if value > LARGEST:
+            raise ValueError(f"{words} and at most {LARGEST}")
         return value
 
     return parse
@@ -39,6 +46,8 @@ def number(least: float, most: float = float("inf"), *, above: bool = False) -> 
         enough = value > least if above else value >= least  # false for nan
         if not enough or value > most or value == float("inf"):
             raise ValueError(words)
+        if value > LONGEST:
+            raise ValueError(f"{words} and at most {LONGEST:.0f}")
         return value
 
     return parse

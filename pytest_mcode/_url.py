@@ -4,19 +4,39 @@ from __future__ import annotations
 
 import re
 
+from pytest_mcode._errors import UsageError
+
 #: Where a client reaches a server that listens everywhere.
 LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - nothing of ours listens there
 
+_SCHEME = re.compile(r"\s*(?:[a-zA-Z][\w+.-]*:(?=/))?/*")
+#: A colon before what is no port, and an address of IPv6, which is full of them.
+_PASSWORD, _ADDRESS = re.compile(r":(?!\d*(?:/|$)).*", re.DOTALL), re.compile(r"\[[^\]]*\]")
+
 
 def without_credentials(url: str) -> str:
-    """The URL without user, password, query and fragment, all of which may carry a secret."""
-    found = re.match(r"([a-zA-Z][\w+.-]*://)?([^/?#]*@)?([^?#]*)", url)
-    assert found is not None
-    return (found[1] or "") + found[3]
+    """The URL without user, password, query and fragment, all of which may carry a secret.
+
+    A mistyped one, too: a slash in a password, or one missing after the scheme, must not show it.
+    """
+    scheme = _SCHEME.match(url)
+    rest = url[scheme.end() :] if scheme else url
+    place = re.split(r"[?#]", rest, maxsplit=1)[0]
+    authority, slash, path = place.partition("/")
+    password = _PASSWORD.search(_ADDRESS.sub("", place))
+    if "@" in authority:
+        place = authority.rpartition("@")[2] + slash + path
+    elif password and "@" in rest:
+        place = place.rpartition("@")[2] if "@" in place else place[: place.index(password[0])]
+    return (scheme[0] if scheme else "") + place
 
 
 def ollama(address: str) -> str:
-    """The URL of an Ollama server in any form that ``OLLAMA_HOST`` takes: host, port, scheme and path as wanted."""
+    """The URL of an Ollama server in any form that ``OLLAMA_HOST`` takes: host, port, scheme and path as wanted.
+
+    Raises:
+        UsageError: It is none; so for the next.
+    """
     scheme, _, rest = address.rpartition("://")
     place, slash, path = rest.partition("/")
     user, at, host = place.rpartition("@")
@@ -25,9 +45,24 @@ def ollama(address: str) -> str:
     name, colon, port = host.rpartition(":")
     if not colon or not port.isdigit():
         name, port = host.removesuffix(":"), {"http": "80", "https": "443"}.get(scheme, "11434")
-    return f"{scheme or 'http'}://{user}{at}{LOOPBACK.get(name, name)}:{port}{slash}{path}".rstrip("/")
+    return _sound(f"{scheme or 'http'}://{user}{at}{LOOPBACK.get(name, name)}:{port}{slash}{path}".rstrip("/"))
 
 
 def with_scheme(url: str) -> str:
     """The URL, of plain HTTP unless it says otherwise."""
-    return (url if "://" in url else f"http://{url}").rstrip("/")
+    return _sound((url if "://" in url else f"http://{url}").rstrip("/"))
+
+
+def _sound(url: str) -> str:
+    """The URL, if a client can make sense of it."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound or re.search(r"[\s\x00-\x20\x7f]", url):
+        shown = without_credentials(url)
+        raise UsageError(f"{shown!r} cannot be a model server's address: name it as http://HOST:PORT.")
+    return url

@@ -131,7 +131,7 @@ def prepare(index: Path, source: Source, split: str, file: Path | None) -> Rows:
     rows, origin = load(source, split, file)
     ids = [source.id_format.format(row["task_id"]) for row in rows]
     require_unique(ids, origin)
-    lines = [json.dumps(row).encode() + b"\n" for row in rows]
+    lines = [written(row, task_id, origin) for task_id, row in zip(ids, rows, strict=True)]
     *offsets, size = accumulate(map(len, lines), initial=0)
     about = {"ids": ids, "fingerprint": fingerprint(rows), "origin": origin, "offsets": offsets, "size": size}
     _files.replace(index.with_suffix(".jsonl"), b"".join(lines))
@@ -141,6 +141,20 @@ def prepare(index: Path, source: Source, split: str, file: Path | None) -> Rows:
     return found
 
 
+def written(row: Row, task_id: str, origin: str) -> bytes:
+    """A row as the cache holds it.
+
+    Raises:
+        DataError: It holds what JSON cannot, as a row of Parquet may.
+    """
+    try:
+        return json.dumps(row).encode() + b"\n"
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DataError(
+            f"{origin}: the row of task {task_id} holds a value that JSON does not have ({error})."
+        ) from error
+
+
 def read_cache(index: Path) -> Rows | None:
     """A cache entry; None if there is none, or it is damaged and must be made again."""
     file = index.with_suffix(".jsonl")
@@ -148,10 +162,12 @@ def read_cache(index: Path) -> Rows | None:
         about = json.loads(index.read_bytes())
         if file.stat().st_size != about["size"]:
             return None
-        ids, offsets = tuple(about["ids"]), tuple(about["offsets"])
-        return Rows(ids, about["fingerprint"], about["origin"], offsets, file)
-    except (FileNotFoundError, ValueError):
+        found = Rows(tuple(about["ids"]), about["fingerprint"], about["origin"], tuple(about["offsets"]), file)
+    except (FileNotFoundError, ValueError, LookupError, TypeError, RecursionError):
         return None
+    texts = (*found.ids, found.fingerprint, found.origin)
+    whole = [type(text) for text in texts] == [str] * len(texts) and len(found.offsets) == len(found.ids) > 0
+    return found if whole and all(type(at) is int and 0 <= at < about["size"] for at in found.offsets) else None
 
 
 def load(source: Source, split: str, file: Path | None) -> tuple[list[dict[str, Any]], str]:

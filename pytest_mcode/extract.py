@@ -169,7 +169,13 @@ def _unwrapped(text: str) -> str:
 
 
 def _blocks(answer: str, entry_point: str) -> list[_Block]:
-    """All blocks of code, in order; bare code counts where no fence has the entry point, and comes first."""
+    """All blocks of code, in order; bare code counts where no fence has the entry point, and comes first.
+
+    In an answer that is a program as a whole, fences are parts of its texts.
+    """
+    whole = _block(answer, entry_point) if parsed(answer)[0] else None
+    if whole and whole.rank >= (_Rank.ASSIGNED if entry_point else _Rank.OTHER):
+        return _bare(answer, entry_point)
     found = [part for part in parts(answer) if part.text.strip()]
     blocks = [_fenced(part, part.language, entry_point) for part in found if part.language is not None]
     if all(block.rank < _Rank.ASSIGNED for block in blocks):

@@ -53,6 +53,8 @@ def mbpp_task(row: Row, *, text: str, setup: str) -> Task:
         setup: What the tests need; it runs after the solution, whose classes it may use.
     """
     asserts: Sequence[str] = row["test_list"]
+    if not all(isinstance(test, str) for test in asserts):
+        raise ValueError("test_list must hold texts")
     code = _lines(row["code"])
     return Task(
         id=f"Mbpp/{row['task_id']}",
@@ -78,7 +80,10 @@ def _called(assertion: str, code: str) -> str:
     """The function of the reference that an assert calls; empty if there is no single one."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # published code has invalid escapes
-        module, test = ast.parse(code), ast.parse(assertion.strip())
+        try:
+            module, test = ast.parse(code), ast.parse(assertion.strip())
+        except (RecursionError, MemoryError) as error:
+            raise ValueError("it is nested too deeply to be read") from error
     defined = {node.name for node in module.body if isinstance(node, ast.FunctionDef)}
     names = {node.id for node in ast.walk(test) if isinstance(node, ast.Name)} & defined
     return names.pop() if len(names) == 1 else ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mcode import _url
 from pytest_mcode._errors import UsageError
-from pytest_mcode.settings import OPTIONS, Option, Settings, attribute
+from pytest_mcode.settings import OPTIONS, SEEDS, Option, Settings, attribute
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,6 +89,10 @@ def checked(settings: Settings) -> Settings:
         raise UsageError(
             f"--mcode-shard-index={settings.shard_index} must be below --mcode-shard-count={settings.shard_count}."
         )
+    if settings.seed + settings.samples - 1 > SEEDS:
+        raise UsageError(f"--mcode-seed={settings.seed} leaves no seeds for so many samples: {SEEDS} is the last one.")
+    if "://" in settings.db:
+        raise UsageError("--mcode-db is the path of a file, and what was given is an address: name a SQLite file.")
     if settings.data is not None and len(settings.bench) > 1:
         raise UsageError("--mcode-data is one benchmark's file: name a single benchmark with it.")
     if settings.run_id is not None and len(settings.bench) > 1:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import pytest
 
 from pytest_mcode import _wire, spelling
-from pytest_mcode._errors import InfrastructureError, StoreError, UsageError
+from pytest_mcode._errors import McodeError, StoreError, UsageError
 from pytest_mcode._types import Status, TaskResult
 from pytest_mcode.breaker import Breaker
 from pytest_mcode.collect import Plan, Planned, plan, reference
@@ -57,7 +57,7 @@ class Reporting:
             report.longrepr = str(call.excinfo.value)
         elif not isinstance(call.excinfo.value, pytest.skip.Exception):
             report.when = "setup"  # an error, not a failure, for the terminal, JUnit and JSON alike
-            if isinstance(call.excinfo.value, InfrastructureError):
+            if isinstance(call.excinfo.value, McodeError):
                 report.longrepr = spelling.spelled(str(call.excinfo.value), item.config)
         return report
 

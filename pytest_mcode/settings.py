@@ -20,6 +20,8 @@ FEEDBACK = ("tests", "none")
 RECIPES = ("evalplus",)
 #: The largest seed: 32 bits with a sign are what every server takes.
 SEEDS = 2**31 - 1
+#: The most samples of a task: more would fill the memory before anything was measured.
+SAMPLES = 10_000
 GROUPS = ("what to run", "model", "sampling", "judging", "prompts", "results")
 
 
@@ -100,7 +102,12 @@ class Settings:
         16384, "context window to ask of the server, in tokens", "model", whole(256), "TOKENS", answers=True
     )
     samples: int = option(
-        1, "independent samples a task, stopping at the first that passes", "sampling", whole(1), "N", answers=True
+        1,
+        "independent samples a task, stopping at the first that passes",
+        "sampling",
+        whole(1, SAMPLES),
+        "N",
+        answers=True,
     )
     all_samples: bool = option(False, "draw every sample even after one passed", "sampling", switch, answers=True)
     debug_iters: int = option(0, "fix attempts after a failure, a sample", "sampling", whole(0), "K", answers=True)

@@ -1,6 +1,7 @@
 """How flags are spelled: ``--mcode-samples`` for pytest, ``--samples`` for ``mcode bench``, and what was misspelled.
 
-Messages are written, and stored, in pytest's spelling; they are shown in that of the command line they answer.
+Messages are written, and stored, in pytest's spelling; they are shown in that of the command line they answer, and
+with nothing in them that a terminal would obey: parts of them come from models, servers and data files.
 """
 
 from __future__ import annotations
@@ -18,16 +19,24 @@ if TYPE_CHECKING:
 #: The plugin that ``mcode bench`` adds to pytest.
 FRONT_END = "pytest_mcode.front"
 PREFIX = "--mcode-"
+#: What moves a terminal's cursor, changes its colours or the order of letters, and how it is written instead.
+_ACTING = (*range(9), *range(11, 32), *range(127, 160), 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_SHOWN = {code: chr(code).encode("unicode_escape").decode() for code in _ACTING}
+
+
+def visible(text: str) -> str:
+    """The text with its control characters spelled out, all but line feeds and tabs, and its lone surrogates."""
+    return text.translate(_SHOWN).encode("utf-8", "backslashreplace").decode()
 
 
 def plain(text: str) -> str:
-    """The text with its flags as ``mcode`` has them."""
-    return text.replace(PREFIX, "--")
+    """The text as ``mcode`` shows it: with its flags, and `visible`."""
+    return visible(text.replace(PREFIX, "--"))
 
 
 def spelled(text: str, config: pytest.Config) -> str:
-    """The text with its flags as the command line of this session has them."""
-    return plain(text) if config.pluginmanager.hasplugin(FRONT_END) else text
+    """The text as this session shows it: with the flags that its command line has, and `visible`."""
+    return plain(text) if config.pluginmanager.hasplugin(FRONT_END) else visible(text)
 
 
 def require_known(arguments: Iterable[str]) -> None:

@@ -181,8 +181,11 @@ def test_the_benchmarks_are_known_before_the_rest_is_looked_at(pytester: pytest.
 @pytest.mark.parametrize(
     ("flag", "sentence"),
     [
-        ("--mcode-samples=0", "--mcode-samples is '0', but must be a whole number of at least 1."),
-        ("--mcode-samples=many", "--mcode-samples is 'many', but must be a whole number of at least 1."),
+        ("--mcode-samples=0", "--mcode-samples is '0', but must be a whole number of at least 1 and at most 10000."),
+        (
+            "--mcode-samples=many",
+            "--mcode-samples is 'many', but must be a whole number of at least 1 and at most 10000.",
+        ),
         ("--mcode-debug-iters=-1", "--mcode-debug-iters is '-1', but must be a whole number of at least 0."),
         ("--mcode-limit=0", "--mcode-limit is '0', but must be a whole number of at least 1."),
         ("--mcode-context=1", "--mcode-context is '1', but must be a whole number of at least 256."),
@@ -232,7 +235,10 @@ def test_a_wrong_value_is_blamed_on_where_it_stands(pytester: pytest.Pytester, m
     assert told == "ini value mcode_sandbox is 'podman', but must be one of docker, process."
     assert re.fullmatch(r"ini value mcode_samples cannot be read: .*'two'\.", refusal(pytester.parseconfig()))
     monkeypatch.setenv("MCODE_SAMPLES", "three")
-    assert refusal(pytester.parseconfig()) == "MCODE_SAMPLES is 'three', but must be a whole number of at least 1."
+    assert (
+        refusal(pytester.parseconfig())
+        == "MCODE_SAMPLES is 'three', but must be a whole number of at least 1 and at most 10000."
+    )
 
 
 @pytest.mark.parametrize(
@@ -261,6 +267,14 @@ def test_a_wrong_value_is_blamed_on_where_it_stands(pytester: pytest.Pytester, m
         (
             ["--mcode-model=m", "--mcode-bench=smoke,mbpp", "--mcode-run-id=x"],
             "--mcode-run-id is one run's, and each benchmark is a run: name a single benchmark with it.",
+        ),
+        (
+            ["--mcode-model=m", "--mcode-seed=2147483647", "--mcode-samples=2"],
+            "--mcode-seed=2147483647 leaves no seeds for so many samples: 2147483647 is the last one.",
+        ),
+        (
+            ["--mcode-model=m", "--mcode-db=http://me:secret@host/x.db"],
+            "--mcode-db is the path of a file, and what was given is an address: name a SQLite file.",
         ),
     ],
 )

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from pytest_mcode.metrics import Rate
 from pytest_mcode.report.figures import Figures
+from pytest_mcode.spelling import visible
 
 CAPTION = "rates in per cent with 95 % intervals; errors are kept out of them"
 #: Characters, more than any table has in a line.
@@ -134,7 +135,9 @@ def show(shape: Callable[[Sequence[Figures], int], Table], found: Sequence[Figur
 
 def fitting(columns: Sequence[Column], rows: Sequence[Row], width: int) -> Table:
     """The table, without the columns that have to give way."""
-    written = [(column, [column.cell(row) for row in rows]) for column in columns]  # once: intervals take their time
+    written = [
+        (column, [visible(column.cell(row)) for row in rows]) for column in columns
+    ]  # once: intervals take their time
     idle = [c for c in columns if rows and all(map(c.idle, rows))]
     yielding = sorted((c for c in columns if c.yields and c not in idle), key=lambda c: c.yields)
     gone: list[Column] = []

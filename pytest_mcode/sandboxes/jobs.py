@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,8 +41,12 @@ def packed(program: Program, mode: Mode, timeout: float, limits: dict[str, int])
 
 
 def seen(told: bytes, written: bytes, mode: Mode) -> Execution:
-    """From a supervisor's answer to an execution; why a program was stopped is the last line of its stderr."""
-    answer: dict[str, Any] = json.loads(told)
+    """From a supervisor's answer to an execution; why a program was stopped is the last line of its stderr.
+
+    Raises:
+        ValueError: It is no such answer: a program may have taken the supervisor's place.
+    """
+    answer = _answer(told)
     traceback, *streams = _streams(answer["streams"], written)
     half = len(streams) // 2
     stderr = "".join(streams[half:]) + traceback.partition("\n")[2]
@@ -55,6 +60,41 @@ def seen(told: bytes, written: bytes, mode: Mode) -> Execution:
         seconds=answer["seconds"],
         mode=mode,
     )
+
+
+def _answer(told: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(told)
+    except RecursionError as error:
+        raise ValueError("an answer that is nested too deeply") from error
+    parts: dict[str, Any] = answer if isinstance(answer, dict) else {}
+    wrong = [name for name, fits in _FITS.items() if not fits(parts.get(name))]
+    if wrong:
+        raise ValueError(f"an answer whose {wrong[0]} cannot be meant")
+    return parts
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < _LARGEST
+
+
+def _are_sizes(value: Any) -> bool:
+    """Whether it is the total and kept bytes of each stream."""
+    pairs = value if isinstance(value, list) else ()
+    return bool(pairs) and all(isinstance(pair, list) and list(map(_is_count, pair)) == [True, True] for pair in pairs)
+
+
+#: The largest number that a database takes.
+_LARGEST = 1 << 63
+#: Whether a part of a supervisor's answer is what it should be.
+_FITS: Mapping[str, Callable[[Any], bool]] = {
+    "end": lambda value: isinstance(value, str),
+    "phase": lambda value: isinstance(value, str),
+    "exit_code": lambda value: value is None or (type(value) is int and abs(value) < _LARGEST),
+    "seconds": lambda value: type(value) in (int, float) and 0 <= value < _LARGEST,
+    "out_of_memory": lambda value: isinstance(value, bool),
+    "streams": _are_sizes,
+}
 
 
 def _reason(answer: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ ANSWER = 1 << 19
 START, GRACE, TIDY = 30.0, 5.0, 4.0
 
 #: What is raised where a supervisor is gone, silent, or no supervisor.
-FAULTS = (OSError, EOFError, ValueError, frames.BrokenFrameError)
+FAULTS = (OSError, EOFError, ValueError, LookupError, TypeError, RecursionError, frames.BrokenFrameError)
 
 
 class Link(Protocol):
@@ -66,7 +66,7 @@ class Worker:
         self.clean = True
         try:
             self._link.send(opening(place))
-            self.hello: dict[str, Any] = json.loads(self._frame(time.monotonic() + START))
+            self.hello = greeting(self._frame(time.monotonic() + START))
         except FAULTS as error:
             said = self._link.last_words().strip()[-300:] or repr(error)
             self.kill()
@@ -105,3 +105,15 @@ class Worker:
                 raise EOFError("it closed its side")
             self._heard += self._inbox.feed(data)
         return self._heard.pop(0)
+
+
+def greeting(frame: bytes) -> dict[str, Any]:
+    """What a supervisor says of itself first.
+
+    Raises:
+        ValueError: It is not that.
+    """
+    told = json.loads(frame)
+    if not isinstance(told, dict) or not {"pid", "python", "interfaces"} <= told.keys():
+        raise ValueError("its first words are no greeting")
+    return told

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
-import mellea.stdlib.components as parts
 from mellea.core import Backend, Context, GenerateLog, ModelOutputThunk
+from mellea.stdlib import components
 
 from pytest_mcode import options
 from pytest_mcode._errors import ModelError, UsageError
 from pytest_mcode._types import Task
 from pytest_mcode.settings import Settings
-from pytest_mcode.solvers import reference
+from pytest_mcode.solvers import reference, servers
 
 #: Seconds by which the client's own timeout exceeds ours, so that ours is the one that is met.
 GRACE = 10.0
@@ -51,9 +52,12 @@ def _ollama(settings: Settings) -> Backend:
 def _openai(settings: Settings) -> Backend:
     from mellea.backends.openai import OpenAIBackend
 
+    url = options.openai_url(settings)
+    parts = urlsplit(url)
     return OpenAIBackend(
         settings.model,
-        base_url=options.openai_url(settings),
+        base_url=urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])),  # clients log addresses
+        default_headers=servers.authorization(url, ""),
         api_key=options.api_key(),
         timeout=settings.gen_timeout + GRACE,
         max_retries=0,  # retries are counted, not hidden
@@ -94,7 +98,7 @@ class ReferenceBackend(Backend):
         output: ModelOutputThunk[str] = ModelOutputThunk(reference.answer(self._task))
         output.generation.finish_reasons = ["stop"]
         turns = [*ctx.as_list(), action]
-        prompt = [{"role": t.role, "content": t.content} for t in turns if isinstance(t, parts.Message)]
+        prompt = [{"role": t.role, "content": t.content} for t in turns if isinstance(t, components.Message)]
         output._generate_log = GenerateLog(prompt=prompt)  # noqa: SLF001 - every backend of Mellea's sets it so
         return output, ctx.add(action).add(output)
 

@@ -6,6 +6,7 @@ Whatever goes wrong here is the fault of the server or of the way to it, never o
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ import mellea.stdlib.functional as mfuncs
 import tenacity
 from mellea.core import Backend, Context, ModelOutputThunk
 
+from pytest_mcode import options
 from pytest_mcode._errors import ModelError
 from pytest_mcode._types import Completion, Message
 from pytest_mcode.gate import Gate
@@ -27,6 +29,15 @@ UNREADABLE = (AssertionError, AttributeError, LookupError, TypeError, ValueError
 
 #: Characters of a client's own message worth showing; a proxy's error page may be long.
 SHOWN = 300
+
+#: Characters of a key that is looked for wherever it stands: shorter ones are no secrets, but words such as ``none``.
+KEY = 8
+#: What logs in, in a header and in an address.
+TOKEN = re.compile(r"\b((?i:bearer|basic)\s+)(?=\S*[A-Z0-9=_-])[^\s\"',;)}\]]+")
+LOGIN = re.compile(r"(://)\S*@")
+
+#: More tokens than any server counts, and fewer than a database's largest number.
+MOST = 1 << 53
 
 
 class Generated(NamedTuple):
@@ -127,7 +138,7 @@ def is_passing(error: BaseException) -> bool:
 
 def fault(error: Exception) -> ModelError:
     """What a client's exception means."""
-    words = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    words = without_secrets(" ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":"))
     shown = words if len(words) <= SHOWN else f"{words[:SHOWN]} …"
     if isinstance(error, UNREADABLE):
         return ModelError(f"The model server's reply cannot be read ({shown}).", passing=True)
@@ -136,6 +147,14 @@ def fault(error: Exception) -> ModelError:
     status = getattr(error, "status_code", None)
     passing = status is None or status in (408, 429) or status >= 500  # noqa: PLR2004 - HTTP's own numbers
     return ModelError(f"The model server failed ({shown}).", passing=passing, busy=status in (429, 503))
+
+
+def without_secrets(text: str) -> str:
+    """The text without what logs in at the server, which a server or a proxy may send back with its error."""
+    key = options.api_key()
+    if len(key) >= KEY:
+        text = text.replace(key, "***")
+    return LOGIN.sub(r"\1***@", TOKEN.sub(r"\1***", text))
 
 
 def read(output: ModelOutputThunk[Any], seconds: float) -> Completion:
@@ -149,7 +168,9 @@ def read(output: ModelOutputThunk[Any], seconds: float) -> Completion:
     finish = reasons[0] if reasons else None
     if finish == "load" or (finish is None and output.generation.provider in SERVED):
         raise ModelError(f"The model server's reply is incomplete (finish reason {finish}).", passing=True)
-    text, thinking = output.value or "", output.thinking or ""
+    text, thinking = sendable(output.value or ""), sendable(output.thinking or "")
+    if text != (output.value or ""):
+        output.value = output.parsed_repr = text  # a debug iteration sends it back
     prompt_tokens, completion_tokens = tokens(output)
     if not text and not thinking and completion_tokens == 0:
         raise ModelError("The model server sent an empty reply for which nothing was generated.", passing=True)
@@ -165,13 +186,23 @@ def read(output: ModelOutputThunk[Any], seconds: float) -> Completion:
     )
 
 
+def sendable(text: str) -> str:
+    """The text with lone surrogates, which JSON may carry and no client sends, spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def tokens(output: ModelOutputThunk[Any]) -> tuple[int | None, int | None]:
     """Tokens read and written; None where the server did not count."""
     if output.generation.provider == "ollama":  # it leaves out a count of 0; Mellea then drops the other one too
         reply: Any = output.raw.response
-        return reply.prompt_eval_count or 0, reply.eval_count or 0
+        return count(reply.prompt_eval_count or 0), count(reply.eval_count or 0)
     usage = output.generation.usage or {}
-    return usage.get("prompt_tokens"), usage.get("completion_tokens")
+    return count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
+
+
+def count(told: Any) -> int | None:
+    """A number of tokens; None for what is none, or more than a database takes."""
+    return told if type(told) is int and 0 <= told < MOST else None
 
 
 def sent(prompt: Any) -> tuple[Message, ...]:
