@@ -67,6 +67,7 @@ class Found:
     isolation: str = "not needed"
     requests: str = ""
     resumed: Resumption = NEW
+    notes: tuple[str, ...] = ()
 
 
 def solve_here(config: pytest.Config, settings: Settings) -> Solving:
@@ -80,6 +81,7 @@ def record(config: pytest.Config, settings: Settings) -> Found:
     """On the controller: look before anything is spent, then record rows, progress and summary."""
     with ThreadPoolExecutor(1) as thread:  # while a sandbox starts, the packages that this process needs are loaded
         sandbox = thread.submit(lambda: asyncio.run(check_sandbox(settings)))
+        from pytest_mcode.preflight import before_a_run
         from pytest_mcode.report.terminal import Summary
         from pytest_mcode.solvers import servers
         from pytest_mcode.store import Store
@@ -87,6 +89,7 @@ def record(config: pytest.Config, settings: Settings) -> Found:
         server, capacity = servers.check(settings), servers.capacity(settings)
         isolation = sandbox.result()
     chosen = replace(settings, concurrency=capacity.requests)
+    notes = before_a_run(settings, server)
     store = Store(settings.db)
     resumed = resumption(store, settings, server)
     share = schedule.Share(capacity.requests, each=settings.concurrency is not None)
@@ -110,7 +113,7 @@ def record(config: pytest.Config, settings: Settings) -> Found:
         if progress.suits(config, terminal):
             register(progress.Progress(recorder, terminal), "mcode-progress")
     register(Terminable(), "mcode-terminable")
-    return Found(isolation, capacity.told, resumed)
+    return Found(isolation, capacity.told, resumed, notes)
 
 
 def longest_first(store: Store, model: str, recorder: Recorder, ids: Sequence[str]) -> Sequence[int]:
@@ -200,6 +203,7 @@ class Header:
         lines += [f"mcode: sandbox {s.sandbox}, isolation: {self._found.isolation}"]
         lines += [f"mcode: {name}, {origin}" for name, origin in self._origins.items()]
         lines += self._found.resumed.notes
+        lines += [f"mcode: {note}" for note in self._found.notes]
         if s.samples > 1 and s.sampling_temperature == 0:
             lines.append("mcode: at temperature 0 the samples of a task will be alike: is --mcode-temperature meant?")
         if s.retrieval is not None:

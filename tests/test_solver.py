@@ -548,6 +548,8 @@ def test_the_check_tells_what_the_run_depends_on(name: str) -> None:
             "model_digest": "ab" * 32,
             "quantization": "Q8_0",
             "parameter_size": "8.2B",
+            "family": "granite",
+            "context_length": "131072",
         }
     assert server.log.pulls == []
 
@@ -555,7 +557,7 @@ def test_the_check_tells_what_the_run_depends_on(name: str) -> None:
 @pytest.mark.parametrize("name", ["qwen3", "qwen3:latest"])
 def test_an_openai_server_serves_the_model_that_it_lists(name: str) -> None:
     with StandIn(fixed(""), models=("qwen3",)) as server:
-        assert look(server, name, "openai") == {}
+        assert look(server, name, "openai") == {"owned_by": "library"}
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -605,7 +607,7 @@ def test_a_wrong_key_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(ModelError, match=r"HTTP 401 \(Unauthorized\). Is OPENAI_API_KEY right\?"):
             look(server, MODEL, "openai")
         monkeypatch.setenv("OPENAI_API_KEY", "secret")
-        assert look(server, MODEL, "openai") == {}
+        assert look(server, MODEL, "openai") == {"owned_by": "library"}
         assert only(sample(server, backend="openai")).verdict is Verdict.PASSED
 
 

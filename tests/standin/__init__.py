@@ -9,6 +9,7 @@
 
 from tests.standin.catalog import Model
 from tests.standin.log import Exchange, Log, Outcome
+from tests.standin.pages import Page
 from tests.standin.process import standin_process
 from tests.standin.rules import by_task, faulty, fixed, in_turn, status
 from tests.standin.script import Answer, Fault, Options, Reply, Request, Turn
@@ -22,6 +23,7 @@ __all__ = [
     "Model",
     "Options",
     "Outcome",
+    "Page",
     "Reply",
     "Request",
     "StandIn",

@@ -9,7 +9,11 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """An installed model; ``digest`` is 64 hex digits, made from the name if not given; ``size`` is in bytes."""
+    """An installed model, or one of the library.
+
+    ``digest`` is 64 hex digits, made from the name if not given; ``size`` is in bytes; ``broken`` is the error that a
+    pull of it meets half way.
+    """
 
     name: str
     digest: str = ""
@@ -18,6 +22,7 @@ class Model:
     parameter_size: str = "8.2B"
     quantization: str = "Q4_K_M"
     context: int = 131_072
+    broken: str = ""
 
 
 class Catalog:
@@ -39,7 +44,7 @@ class Catalog:
     def pull(self, name: str) -> Model | None:
         """Install a model of the library; None if it is not there."""
         found = self.library.get(full(name))
-        if found is not None:
+        if found is not None and not found.broken:
             self.installed[found.name] = found
         return found
 

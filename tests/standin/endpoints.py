@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.standin import ollama, openai
+from tests.standin import ollama, openai, pages
 from tests.standin.dialect import Dialect, RefusedError
 from tests.standin.serving import House, check_key, generation, installed, json_object
 
@@ -24,6 +24,8 @@ GENERATION: Mapping[str, Dialect] = {
 def application(house: House) -> web.Application:
     """The server as aiohttp runs it."""
     app = web.Application(client_max_size=64 * 2**20, middlewares=[refusals])
+    for path, page in house.pages.items():  # first: they take the place of others
+        app.router.add_route("*", path, pages.shown(page))
     for path, dialect in GENERATION.items():
         app.router.add_post(path, partial(generation, dialect=dialect, house=house))
     installed, loaded = house.catalog.installed, house.catalog.loaded

@@ -12,6 +12,8 @@ from tests.standin.dialect import Timing, flat, stops, words
 from tests.standin.script import Options, Reply, Request, Turn, count
 
 VERSION = "0.12.6"
+#: How often a pull tells of its progress.
+PARTS = 20
 
 
 class Chat:
@@ -152,6 +154,8 @@ def pulling(model: Model) -> list[dict[str, Any]]:
         "digest": f"sha256:{model.digest}",
         "total": model.size,
     }
-    progress = [{**layer, "completed": done} for done in (model.size // 2, model.size)]
+    progress = [{**layer, "completed": model.size * part // PARTS} for part in range(1, PARTS + 1)]
+    if model.broken:
+        return [{"status": "pulling manifest"}, layer, *progress[: PARTS // 2], {"error": model.broken}]
     steps = ("verifying sha256 digest", "writing manifest", "success")
     return [{"status": "pulling manifest"}, layer, *progress, *({"status": step} for step in steps)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
@@ -14,6 +14,7 @@ from aiohttp import web
 from tests.standin.catalog import Catalog, Model
 from tests.standin.endpoints import application
 from tests.standin.log import Log
+from tests.standin.pages import Page
 from tests.standin.script import Answer
 from tests.standin.serving import House
 from tests.standin.slots import Slots
@@ -34,6 +35,7 @@ class StandIn:
         queue: How many may wait for a slot.
         key: The API key that ``/v1`` asks for; None takes any.
         port: Where to listen; 0 is any free port.
+        pages: Further pages by path; they go before the server's own.
     """
 
     def __init__(  # noqa: PLR0913 - all but the script have defaults
@@ -46,9 +48,10 @@ class StandIn:
         queue: int = 512,
         key: str | None = None,
         port: int = 0,
+        pages: Mapping[str, Page] | None = None,
     ) -> None:
         self.log, self.port = Log(), port
-        self._house = House(answer, Catalog(models, library), Slots(slots, queue), self.log, key)
+        self._house = House(answer, Catalog(models, library), Slots(slots, queue), self.log, key, pages or {})
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="standin", daemon=True)
         self._ready, self._stop = threading.Event(), asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -13,6 +14,7 @@ from tests.standin import faults
 from tests.standin.catalog import Catalog, Model
 from tests.standin.dialect import Dialect, RefusedError, Timing
 from tests.standin.log import Exchange, Log, Outcome
+from tests.standin.pages import Page
 from tests.standin.script import Answer, Fault, Reply, Request
 from tests.standin.slots import Slots
 
@@ -26,6 +28,7 @@ class House:
     slots: Slots
     log: Log
     key: str | None
+    pages: Mapping[str, Page] = field(default_factory=dict)
 
 
 async def generation(asked: web.Request, dialect: Dialect, house: House) -> web.StreamResponse:
