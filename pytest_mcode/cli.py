@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import gc
-import glob
 import json
-from collections.abc import Callable, Iterator, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from pytest_mcode import options, spelling
-from pytest_mcode._errors import McodeError, StoreError, UsageError
-from pytest_mcode._parse import nearest
+from pytest_mcode._errors import McodeError, UsageError
 from pytest_mcode.settings import GROUPS, OPTIONS
-
-if TYPE_CHECKING:
-    from pytest_mcode.report.figures import Figures
 
 #: The ini file of ``mcode bench``: an unrelated project's own settings and conftest files cannot break a run.
 INI = Path(__file__).parent / "mcode.ini"
-#: As pytest has them: interrupted by Ctrl-C, and a command line that cannot be meant.
-INTERRUPTED, USAGE = 2, 4
+#: As pytest has them: something failed, interrupted by Ctrl-C, and a command line that cannot be meant.
+FAILED, INTERRUPTED, USAGE = 1, 2, 4
 #: What ``mcode bench`` makes flags of: all options but the benchmark, which is named without one.
 FLAGS = OPTIONS[1:]
 EXAMPLE = "mcode bench humaneval --model granite3.3:8b --samples 5"
@@ -56,6 +51,10 @@ class Main(click.Group):
         with told():
             return super().invoke(ctx)
 
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The commands in the order of their use."""
+        return list(self.commands)
+
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Understand a benchmark where a command should be."""
         if args[0] not in self.commands and args[0] in known_benchmarks():
@@ -63,8 +62,23 @@ class Main(click.Group):
         return super().resolve_command(ctx, args)
 
 
-class Bench(click.Command):
-    """A command that takes its own options out of pytest's, wherever they stand, and lists them in groups."""
+class Grouped(click.Command):
+    """A command with the options of `Settings`, which its help lists in groups."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one section a group of options."""
+        groups: dict[str, list[tuple[str, str]]] = {name: [] for name in (*GROUPS, "other")}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
+            if record is not None:
+                groups[next((o.group for o in FLAGS if o.dest == parameter.name), "other")].append(record)
+        for name, records in groups.items():
+            with formatter.section(name.capitalize()):
+                formatter.write_dl(records)
+
+
+class Bench(Grouped):
+    """A command that takes its own options out of pytest's, wherever they stand."""
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Name the words in the order in which they are usually written."""
@@ -81,14 +95,7 @@ class Bench(click.Command):
 
         with formatter.section("Benchmarks"):
             formatter.write_text(f"{', '.join(packaged())}; or one of your own, with the FILE that declares it")
-        groups: dict[str, list[tuple[str, str]]] = {name: [] for name in (*GROUPS, "other")}
-        for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
-            if record is not None:
-                groups[next((o.group for o in FLAGS if o.dest == parameter.name), "other")].append(record)
-        for name, records in groups.items():
-            with formatter.section(name.capitalize()):
-                formatter.write_dl(records)
+        super().format_options(ctx, formatter)
 
 
 def divided(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -175,14 +182,19 @@ def bench(words: Sequence[str], **given: Any) -> None:
         raise UsageError(out_of_order(words[0]))
     arguments = ["-p", "mcode", "-p", spelling.FRONT_END, "-c", str(INI), "--rootdir", str(Path.cwd()), "--noconftest"]
     arguments.append(f"--mcode-bench={words[0]}")
-    for opt in FLAGS:
-        value = given[opt.dest]
-        if value is not None and value is not False:
-            arguments.append(opt.flag if opt.is_switch else f"{opt.flag}={value}")
+    arguments += flags(given, "--mcode-")
     options.forget_pytest()
     import pytest
 
     raise SystemExit(pytest.main([*arguments, *words[1:]]))
+
+
+def flags(given: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    """Options that were given, as flags with that prefix."""
+    for opt in FLAGS:
+        value = given[opt.dest]
+        if value is not None and value is not False:
+            yield f"{prefix}{opt.name}" if opt.is_switch else f"{prefix}{opt.name}={value}"
 
 
 def known_benchmarks() -> Sequence[str]:
@@ -203,85 +215,80 @@ def out_of_order(word: str) -> str:
 @main.command(short_help="Show what was recorded.")
 @click.option("--benchmark", metavar="NAME", help="Only runs of this benchmark.")
 @click.option("--model", metavar="NAME", help="Only runs of this model.")
+@click.option("--run", "run_id", metavar="ID", help="Only this run, with all that its results depend on.")
 @click.option("--compare-samples", is_flag=True, help="A row for each number of samples: what more of them gain.")
 @click.option("--db", "databases", metavar="PATH", multiple=True, help="Database, repeatable, may be a glob pattern.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts, no table.")
 def results(
-    benchmark: str | None, model: str | None, databases: Sequence[str], *, compare_samples: bool, as_json: bool
+    benchmark: str | None,
+    model: str | None,
+    run_id: str | None,
+    databases: Sequence[str],
+    *,
+    compare_samples: bool,
+    as_json: bool,
 ) -> None:
     """Show what was recorded: one row a run, the newest first."""
-    with uncollected():
+    from pytest_mcode import recorded
+
+    with recorded.uncollected():
         from pytest_mcode.report import figures, table
 
-        found = recorded(expanded(databases), benchmark, model)
-        if as_json:
+        paths = recorded.expanded(databases)
+        if run_id is not None:
+            path, run = recorded.named(paths, run_id)
+            found = [recorded.figures_of(path, run)]
+        else:
+            found = recorded.runs(paths, benchmark, model)
+        if run_id is not None and not as_json and not compare_samples:
+            click.echo("\n".join(recorded.told(path, found[0])))
+        elif as_json:
             click.echo(json.dumps([figures.as_json(f) for f in found], indent=2))
         else:
             table.show(table.by_samples if compare_samples else table.by_run, found)
 
 
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Look for no garbage meanwhile: there is none, and over very many rows the search takes a third of the time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
+@main.command(
+    cls=Bench,
+    short_help="Run again what a run did.",
+    context_settings={"ignore_unknown_options": True},
+)
+@click.option("--from", "databases", metavar="PATH", multiple=True, help="Database that has the run, if not --db.")
+@bench_options
+@click.argument("words", metavar="ID", nargs=-1, type=click.UNPROCESSED)
+def rerun(words: Sequence[str], databases: Sequence[str], **given: Any) -> None:
+    """Start a new run as the run ID was, from its row alone: the same benchmark and options; those given here win."""
+    from pytest_mcode import again, recorded
+
+    if not words or words[0].startswith("-"):
+        raise UsageError("Name the run that is to be done again: mcode rerun ID; 'mcode results' lists them.")
+    db = given["mcode_db"]
+    _, run = recorded.named(recorded.expanded(databases or ([db] if db else [])), words[0])
+    command = [*again.command(run), *flags(given, "--"), *words[1:]]
+    click.echo(f"mcode {shlex.join(command)}")
+    main(command)
 
 
-def recorded(paths: Sequence[str], benchmark: str | None, model: str | None) -> list[Figures]:
-    """The figures of the runs that were asked for, the newest first.
+@main.command(
+    cls=Grouped,
+    short_help="See whether a run could be made as asked.",
+    epilog="Exit status: 0 nothing failed; 1 something did; 4 the command line cannot be meant.",
+)
+@bench_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts, no table.")
+@click.argument("benchmarks", metavar="[BENCHMARK]...", nargs=-1)
+def doctor(benchmarks: Sequence[str], *, as_json: bool, **given: Any) -> None:
+    """Look at all that a run needs, and say what to do about what is missing.
 
-    Raises:
-        UsageError: There is none; the message says why.
-    """
-    from pytest_mcode import store
-    from pytest_mcode.report.figures import of_runs
+    \b
+      mcode doctor --model granite3.3:8b
+      mcode doctor humaneval --model granite3.3:8b --sandbox process
 
-    found: list[Figures] = []
-    runs: list[store.Run] = []
-    for path in paths:
-        database = store.existing(path)
-        found += of_runs(database, benchmark=benchmark, model=model)
-        runs += database.runs()
-        database.close()
-    if not found:
-        held = [("benchmark", benchmark, {r.benchmark for r in runs}), ("model", model, {r.model for r in runs})]
-        raise UsageError(nothing_found(" and ".join(paths), held))
-    return sorted(found, key=lambda f: f.run.started_at, reverse=True)
+    It asks the model for one small function, has the sandbox execute a program, loads the data set of each BENCHMARK,
+    and looks at server, database, disk and clock. It takes the options of 'mcode bench', and records nothing.
+    """  # noqa: D301 - click's mark for lines to keep
+    from pytest_mcode import doctor as examination
 
-
-def expanded(databases: Sequence[str]) -> list[str]:
-    """The database files that were named; the configured default if none was.
-
-    Raises:
-        StoreError: A pattern matches nothing.
-    """
-    paths: list[str] = []
-    for pattern in databases or [options.default_database()]:
-        if glob.has_magic(pattern):
-            matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - the pattern may be absolute
-            if not matches:
-                raise StoreError(f"No results database matches {pattern!r}.")
-            paths += matches
-        else:
-            paths.append(pattern)
-    return list(dict.fromkeys(paths))
-
-
-def nothing_found(place: str, filters: Sequence[tuple[str, str | None, set[str]]]) -> str:
-    """The sentence on databases in which nothing fits.
-
-    Args:
-        place: Their names.
-        filters: What was filtered by: its name, what was asked for, and what there is.
-    """
-    if not any(there for _, _, there in filters):
-        return f"No run is recorded in {place} yet: {EXAMPLE}"
-    for name, wanted, there in filters:
-        if wanted is not None and wanted not in there:
-            known = ", ".join(sorted(there))
-            return f"No run of {name} {wanted!r} in {place}{nearest(wanted, there)}; there are {known}."
-    wanted_all = " with ".join(f"{name} {wanted!r}" for name, wanted, _ in filters)
-    return f"No run of {wanted_all} in {place}, only of each with others: 'mcode results' shows all."
+    flags = {name: "true" if value is True else value for name, value in given.items() if value not in (None, False)}
+    settings = examination.configured(flags, benchmarks)
+    raise SystemExit(0 if examination.run(settings, as_json=as_json) else FAILED)

@@ -145,7 +145,7 @@ class TestUsage:
         [
             (["smok"], "There is no benchmark 'smok' (did you mean 'smoke'?); there are humaneval, mbpp, *"),
             (["smoke"], "No model was named: add --model=NAME, or --model=reference to try the harness."),
-            (["smoke", *ASK, "--samples", "two"], "--samples is 'two', but must be a whole number of at least 1."),
+            (["smoke", *ASK, "--samples", "two"], "--samples is 'two', but must be a whole number of at least 1 and *"),
             (["smoke", *ASK, "--temperature", "-1"], "--temperature is '-1', but must be a number of at least 0 *"),
             (["smoke", *ASK, "--sample", "5"], "There is no option --sample (did you mean '--samples'?)."),
             (["smoke", *ASK, "--debug_iters=2"], "There is no option --debug_iters (did you mean '--debug-iters'?)."),

@@ -30,10 +30,10 @@ LAYERS = {
     "benchmark": ("_benchmark", "forms", "__init__"),
     "task": ("solve",),
     "session": (
-        *("engine", "solving", "collect", "breaker", "provenance", "resume", "fixtures", "outcome", "loop"),
-        *("dealer", "schedule", "progress", "session"),
+        *("engine", "solving", "collect", "preflight", "breaker", "provenance", "resume", "fixtures", "outcome"),
+        *("loop", "dealer", "schedule", "progress", "session"),
     ),
-    "entry points": ("plugin", "front", "cli", "__main__"),
+    "entry points": ("plugin", "front", "recorded", "again", "doctor", "cli", "__main__"),
     "benchmarks": ("benchmarks/",),
 }
 ORDER = [unit for units in LAYERS.values() for unit in units]
@@ -49,7 +49,7 @@ HEAVY: dict[str, str | tuple[str, ...]] = {
     "pandas": "nothing",
     "platformdirs": "options.py",
     "pyarrow": "_files.py",
-    "rich": "report/table.py",
+    "rich": ("report/table.py", "solvers/pulling.py", "doctor.py"),
     "scipy": "nothing",
     "sqlalchemy": ("_tables.py", "store.py"),
     "tenacity": "solvers/generation.py",

@@ -1,0 +1,40 @@
+"""Starting a run again from its row alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_mcode._errors import UsageError
+from pytest_mcode.settings import OPTIONS, Option
+
+if TYPE_CHECKING:
+    from pytest_mcode.store import Run
+
+#: Options of how a session was started, which the next one decides anew.
+OF_A_SESSION = ("bench", "resume", "run-id", "pull")
+
+
+def command(run: Run) -> list[str]:
+    """The words after ``mcode`` that run the same benchmark with the same options: those that were not the default.
+
+    Raises:
+        UsageError: The module of the benchmark is not there any more.
+    """
+    file = run.versions.get("file", "")
+    if file and not Path(file).is_file():
+        raise UsageError(f"Run {run.id} is of the benchmark {run.benchmark} in {file}, which is not there any more.")
+    return ["bench", run.benchmark, *([file] if file else []), *_flags(run)]
+
+
+def _flags(run: Run) -> Iterator[str]:
+    for opt in OPTIONS:
+        value = run.config.get(opt.name, opt.default)
+        if opt.name in OF_A_SESSION or value == opt.default:
+            continue
+        yield from [f"--{opt.name}"] if opt.is_switch else [f"--{opt.name}", _text(opt, value)]
+
+
+def _text(opt: Option, value: Any) -> str:
+    return f"{value:g}" if opt.kind == "float" and float(f"{value:g}") == value else str(value)
