@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 OF_A_SESSION = ("bench", "resume", "run-id", "pull")
 
 
-def command(run: Run) -> list[str]:
+def command(run: Run, replaced: Collection[str]) -> list[str]:
     """The words after ``mcode`` that run the same benchmark with the same options: those that were not the default.
+
+    Args:
+        run: Its row.
+        replaced: Names of options that are given anew.
 
     Raises:
         UsageError: The module of the benchmark is not there any more.
@@ -25,13 +29,13 @@ def command(run: Run) -> list[str]:
     file = run.versions.get("file", "")
     if file and not Path(file).is_file():
         raise UsageError(f"Run {run.id} is of the benchmark {run.benchmark} in {file}, which is not there any more.")
-    return ["bench", run.benchmark, *([file] if file else []), *_flags(run)]
+    return ["bench", run.benchmark, *([file] if file else []), *_flags(run, {*OF_A_SESSION, *replaced})]
 
 
-def _flags(run: Run) -> Iterator[str]:
+def _flags(run: Run, without: Collection[str]) -> Iterator[str]:
     for opt in OPTIONS:
         value = run.config.get(opt.name, opt.default)
-        if opt.name in OF_A_SESSION or value == opt.default:
+        if opt.name in without or value == opt.default:
             continue
         yield from [f"--{opt.name}"] if opt.is_switch else [f"--{opt.name}", _text(opt, value)]
 

@@ -264,7 +264,8 @@ def rerun(words: Sequence[str], databases: Sequence[str], **given: Any) -> None:
         raise UsageError("Name the run that is to be done again: mcode rerun ID; 'mcode results' lists them.")
     db = given["mcode_db"]
     _, run = recorded.named(recorded.expanded(databases or ([db] if db else [])), words[0])
-    command = [*again.command(run), *flags(given, "--"), *words[1:]]
+    replaced = [opt.name for opt in FLAGS if given[opt.dest] not in (None, False)]
+    command = [*again.command(run, replaced), *flags(given, "--"), *words[1:]]
     click.echo(f"mcode {shlex.join(command)}")
     main(command)
 
