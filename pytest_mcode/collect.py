@@ -217,21 +217,15 @@ class Collection:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Leave out what is judged already, and keep a project's own warning filters from turning into verdicts."""
         self._require_named(config)
-        config.stash[SELECTED] = selected(items)
-        gone = [item for item in items if self._is_done(item)]
+        found = config.stash[SELECTED] = selected(items)
+        judged = {name: done.judged for name, done in self._done.items() if _is_of(done, found.get(name))}
+        gone = [item for item in items if _is_judged(item, judged)] if judged else []
         if gone:
             config.hook.pytest_deselected(items=gone)
-            items[:] = [item for item in items if not self._is_done(item)]
+            items[:] = [item for item in items if not _is_judged(item, judged)]
         for item in items:
             if item.get_closest_marker(MARK) is not None:
                 item.add_marker(pytest.mark.filterwarnings("ignore"))
-
-    def _is_done(self, item: pytest.Item) -> bool:
-        ref = reference(item)
-        done = self._done.get(ref.benchmark.name) if ref is not None else None
-        if ref is None or done is None or done.fingerprint != ref.tasks.fingerprint:
-            return False  # other data: the controller will refuse to mix it in
-        return storable(ref.id) in done.judged
 
     def _require_named(self, config: pytest.Config) -> None:
         """Refuse a name that the given paths do not hold; ``--lf`` may have left its file out."""
@@ -240,6 +234,16 @@ class Collection:
                 there = ", ".join(sorted(self._declared)) or "none"
                 near = nearest(name, self._declared)
                 raise pytest.UsageError(f"There is no benchmark {name!r} in what was named{near}; there are {there}.")
+
+
+def _is_of(done: Done, planned: Planned | None) -> bool:
+    """Whether that was judged of these data; of others, the controller will refuse to mix it in."""
+    return planned is not None and planned.fingerprint == done.fingerprint
+
+
+def _is_judged(item: pytest.Item, judged: Mapping[str, frozenset[str]]) -> bool:
+    ref = reference(item)
+    return ref is not None and storable(ref.id) in judged.get(ref.benchmark.name, ())
 
 
 def selected(items: list[pytest.Item]) -> dict[str, Planned]:
