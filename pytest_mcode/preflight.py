@@ -182,7 +182,9 @@ def temporary(_: Settings) -> Finding:
 def room(check: str, path: Path, elsewhere: str, *, least: int = LEAST, enough: int = ENOUGH) -> Finding:
     """Whether so many bytes are free in a directory, or where it will be."""
     place = existing(path)
-    free = shutil.disk_usage(place).free
+    total, _, free = shutil.disk_usage(place)
+    if not total:
+        return Finding(check, Status.OK, f"{place} does not tell")
     found = f"{free / 10**9:,.1f} GB free in {place}" if free >= enough else f"{free / 10**6:,.0f} MB free in {place}"
     if free >= enough:
         return Finding(check, Status.OK, found)

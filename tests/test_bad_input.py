@@ -124,7 +124,9 @@ def read(query: str) -> list[tuple[object, ...]]:
 
 
 def listed() -> Ended:
-    done = subprocess.run(["mcode", "results", "--db", "r.db"], capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest_mcode", "results", "--db", "r.db"], capture_output=True, check=False
+    )
     return Ended(done.returncode, (done.stdout + done.stderr).decode("utf-8", "surrogateescape"))
 
 

@@ -334,10 +334,10 @@ def test_the_server_dies_and_is_started_again(bench: Bench, server: Server, undi
 
 @contextmanager
 def small_disk(place: Path) -> Iterator[Path]:
-    """A file system of one megabyte."""
+    """A file system with little more than a run asks for."""
     place.mkdir()
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(place)], capture_output=True, text=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=60m", "none", str(place)], capture_output=True, text=True, check=False
     )
     if done.returncode:
         pytest.skip(f"platform: no file system can be mounted ({done.stderr.strip()})")
@@ -356,7 +356,7 @@ def test_the_disk_is_full(bench: Bench, undisturbed: dict[str, Rows]) -> None:
         with filler.open("wb", buffering=0) as file:
             while shutil.disk_usage(disk).free:
                 try:
-                    file.write(bytes(4096))
+                    file.write(bytes(min(1 << 20, shutil.disk_usage(disk).free)))
                 except OSError:
                     break
         output = ended(process, family)

@@ -349,7 +349,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=6,
 )
-HELLO = frames.pack_json({"pid": 1, "interfaces": []})
+HELLO = frames.pack_json({"pid": 1, "python": "3.12.0", "interfaces": []})
 PLACE = Place(alone=False)
 JOB = Job(Mode.TWO_PHASE, 1.0, b"")
 ANSWERED = {
