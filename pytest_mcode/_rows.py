@@ -145,5 +145,5 @@ def _known_sum(values: Iterable[int | None]) -> int | None:
 
 
 def storable(text: str) -> str:
-    """The text with lone surrogates, which no database takes, spelled out."""
+    """The text with lone surrogates, which JSON may carry but no database takes and no client sends, spelled out."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import glob
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 
-from pytest_mcode import options
+from pytest_mcode import options, spelling
 from pytest_mcode._errors import StoreError, UsageError
 from pytest_mcode._parse import nearest
 from pytest_mcode.report import figures, single
 from pytest_mcode.report.figures import Figures, of_runs
 from pytest_mcode.store import Run, existing
-
-EXAMPLE = "mcode bench humaneval --model granite3.3:8b --samples 5"
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Look for no garbage meanwhile: there is none, and over very many rows the search takes a third of the time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def runs(paths: Sequence[str], benchmark: str | None, model: str | None) -> list[Figures]:
@@ -36,10 +23,9 @@ def runs(paths: Sequence[str], benchmark: str | None, model: str | None) -> list
     found: list[Figures] = []
     known: list[Run] = []
     for path in paths:
-        database = existing(path)
-        found += of_runs(database, benchmark=benchmark, model=model)
-        known += database.runs()
-        database.close()
+        with closing(existing(path)) as database:
+            found += of_runs(database, benchmark=benchmark, model=model)
+            known += database.runs()
     if not found:
         held = [("benchmark", benchmark, {r.benchmark for r in known}), ("model", model, {r.model for r in known})]
         raise UsageError(nothing_found(" and ".join(paths), held))
@@ -72,7 +58,7 @@ def nothing_found(place: str, filters: Sequence[tuple[str, str | None, set[str]]
         filters: What was filtered by: its name, what was asked for, and what there is.
     """
     if not any(there for _, _, there in filters):
-        return f"No run is recorded in {place} yet: {EXAMPLE}"
+        return f"No run is recorded in {place} yet: {spelling.EXAMPLE}"
     for name, wanted, there in filters:
         if wanted is not None and wanted not in there:
             known = ", ".join(sorted(there))
@@ -105,6 +91,6 @@ def figures_of(path: str, run: Run) -> Figures:
 
 
 def told(path: str, found: Figures) -> Iterator[str]:
-    """One run with all that its results depend on, line by line."""
+    """One run with all that its results depend on, line by line, as a terminal may be shown them."""
     with closing(existing(path)) as database:
-        yield from single.shown(found, database.sessions(found.run.id), path)
+        yield from map(spelling.plain, single.shown(found, database.sessions(found.run.id), path))

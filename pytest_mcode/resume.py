@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_mcode._errors import UsageError
 from pytest_mcode.collect import Done, Planned
-from pytest_mcode.settings import OPTIONS, Settings
+from pytest_mcode.settings import OPTIONS, Settings, effective_temperature
 
 if TYPE_CHECKING:
     from pytest_mcode.store import Run, Session
@@ -178,17 +178,12 @@ def _unfinished(store: Stored, run: Run) -> Unfinished | None:
 def differences(run: Run, settings: Settings, facts: Mapping[str, str]) -> list[str]:
     """What makes a run another measurement than this one, each with both values."""
     now = {**settings.stored, "temperature": settings.sampling_temperature}
-    before = {**run.config, "temperature": _temperature(run.config)}
+    before = {**run.config, "temperature": effective_temperature(run.config["temperature"], run.config["samples"])}
     names = [o.name for o in OPTIONS if o.answers and o.name != "model"] + list(SELECTING)
     found = [(name, before.get(name), now.get(name)) for name in names if name in before]
-    found += [(words, run.versions.get(fact), facts.get(fact)) for fact, words in MODEL_FACTS.items()]
-    known = [(name, a, b) for name, a, b in found if name not in MODEL_FACTS.values() or (a and b)]
-    return [f"{name} ({_shown(a)}, now {_shown(b)})" for name, a, b in known if a != b]
-
-
-def _temperature(config: Mapping[str, Any]) -> float:
-    asked = config.get("temperature")
-    return (0.0 if config.get("samples") == 1 else 0.8) if asked is None else asked
+    told = [(words, run.versions.get(fact), facts.get(fact)) for fact, words in MODEL_FACTS.items()]
+    found += [(words, a, b) for words, a, b in told if a and b]  # who does not tell cannot differ
+    return [f"{name} ({_shown(a)}, now {_shown(b)})" for name, a, b in found if a != b]
 
 
 def _shown(value: Any) -> str:

@@ -175,10 +175,8 @@ class Settings:
 
     @property
     def sampling_temperature(self) -> float:
-        """Greedy for one sample; samples that must differ need a temperature."""
-        if self.temperature is not None:
-            return self.temperature
-        return 0.0 if self.samples == 1 else 0.8
+        """The temperature that is asked of the model."""
+        return effective_temperature(self.temperature, self.samples)
 
     @property
     def stored(self) -> dict[str, Any]:
@@ -197,6 +195,13 @@ class Settings:
         answers = {o.name: getattr(self, attribute(o)) for o in OPTIONS if o.answers}
         answers["temperature"] = self.sampling_temperature
         return hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def effective_temperature(asked: float | None, samples: int) -> float:
+    """Unless one was asked for: greedy for one sample; samples that must differ need a temperature."""
+    if asked is not None:
+        return asked
+    return 0.0 if samples == 1 else 0.8
 
 
 def _kind(annotation: str) -> str:

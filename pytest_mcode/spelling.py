@@ -24,6 +24,9 @@ _ACTING = (*range(9), *range(11, 32), *range(127, 160), 0x200E, 0x200F, *range(0
 _SHOWN = {code: chr(code).encode("unicode_escape").decode() for code in _ACTING}
 
 
+EXAMPLE = "mcode bench humaneval --model granite3.3:8b --samples 5"
+
+
 def visible(text: str) -> str:
     """The text with its control characters spelled out, all but line feeds and tabs, and its lone surrogates."""
     return text.translate(_SHOWN).encode("utf-8", "backslashreplace").decode()

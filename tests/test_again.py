@@ -6,6 +6,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from pytest_mcode._errors import UsageError
 from pytest_mcode.again import command
 from pytest_mcode.settings import OPTIONS, Settings
-from pytest_mcode.store import Run
+from pytest_mcode.store import Run, Store
 
 EVERY = Settings(
     bench=("mbpp",),
@@ -95,3 +96,13 @@ def test_a_run_is_shown_whole_and_done_again(tmp_path: Path) -> None:
     assert again.startswith("mcode bench smoke --model reference --concurrency 8 --sandbox process --limit=3")
     assert "solved        3/3" in again
     assert "  limit         3" in mcode(tmp_path, "results", "--run", "second", "--db", "r.db")
+
+
+@pytest.mark.parametrize("words", [("results", "--run", "first"), ("rerun", "first", "--model", "\x1b[31mreference")])
+def test_nothing_of_a_stored_run_moves_the_terminal(tmp_path: Path, words: tuple[str, ...]) -> None:
+    with closing(Store(str(tmp_path / "r.db"))) as store:
+        store.begin(dataclasses.replace(row(EVERY, dataset="\x1b[31mred"), id="first", model="\x1b[31mm"))
+    command = [sys.executable, "-m", "pytest_mcode", *words, "--db", str(tmp_path / "r.db")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    assert b"\\x1b[31m" in done.stdout
+    assert b"\x1b" not in done.stdout + done.stderr

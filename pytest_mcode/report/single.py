@@ -27,7 +27,7 @@ def _section(title: str, values: Mapping[Any, Any]) -> Iterator[str]:
     yield title
     for name, value in values.items():
         if name not in KNOWN and value not in (None, "", [], False):
-            yield f"  {Line(str(name), str(value)) if len(str(name)) <= 13 else f'{name} {value}'}"  # noqa: PLR2004
+            yield f"  {Line(str(name), str(value))}"
 
 
 def _told(session: Session) -> str:

@@ -18,6 +18,7 @@ from mellea.core import Backend, Context, ModelOutputThunk
 
 from pytest_mcode import options
 from pytest_mcode._errors import ModelError
+from pytest_mcode._rows import storable
 from pytest_mcode._types import Completion, Message
 from pytest_mcode.gate import Gate
 
@@ -168,7 +169,7 @@ def read(output: ModelOutputThunk[Any], seconds: float) -> Completion:
     finish = reasons[0] if reasons else None
     if finish == "load" or (finish is None and output.generation.provider in SERVED):
         raise ModelError(f"The model server's reply is incomplete (finish reason {finish}).", passing=True)
-    text, thinking = sendable(output.value or ""), sendable(output.thinking or "")
+    text, thinking = storable(output.value or ""), storable(output.thinking or "")
     if text != (output.value or ""):
         output.value = output.parsed_repr = text  # a debug iteration sends it back
     prompt_tokens, completion_tokens = tokens(output)
@@ -184,11 +185,6 @@ def read(output: ModelOutputThunk[Any], seconds: float) -> Completion:
         finish_reason=finish,
         seconds=seconds,
     )
-
-
-def sendable(text: str) -> str:
-    """The text with lone surrogates, which JSON may carry and no client sends, spelled out."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def tokens(output: ModelOutputThunk[Any]) -> tuple[int | None, int | None]:

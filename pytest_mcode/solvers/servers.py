@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException, HTTPResponse
@@ -50,11 +50,13 @@ class Server:
         shown: Its address, without credentials.
         told: What it tells of itself, as a run stores it.
         models: What it tells of each of its models, by name; empty if it keeps no list.
+        props: What a llama.cpp server tells of itself; empty of others.
     """
 
     shown: str
     told: Mapping[str, str]
     models: Mapping[str, Mapping[str, Any]]
+    props: Mapping[str, Any] = field(default_factory=dict)
 
     def find(self, name: str) -> Mapping[str, Any] | None:
         """The model of exactly that name, with or without the tag that stands for none."""
@@ -154,8 +156,9 @@ def openai(settings: Settings) -> Server:
             raise
         raise ModelError(f"{error} Start it, or name its address with --mcode-base-url.") from error
     version = ask_in_passing(f"{root(url)}/version", key=key).get("version")
-    build = props(settings).get("build_info")
-    return Server(shown, told.texts(server_version=version or build), named(listed, "id"))
+    found = props(settings)
+    facts = told.texts(server_version=version or found.get("build_info"))
+    return Server(shown, facts, named(listed, "id"), found)
 
 
 def openai_model(settings: Settings, server: Server) -> dict[str, str]:
@@ -164,7 +167,7 @@ def openai_model(settings: Settings, server: Server) -> dict[str, str]:
     if server.models and found is None:
         near = nearest(settings.model, server.models)
         raise UsageError(f"The server at {server.shown} does not serve {settings.model!r}{near}.")
-    known = told.of_openai(found or {}, props(settings))
+    known = told.of_openai(found or {}, server.props)
     length = told.context_length(known)
     if length is not None and settings.max_tokens is not None and settings.max_tokens >= length:
         raise UsageError(
