@@ -77,17 +77,21 @@ class Grouped(click.Command):
                 formatter.write_dl(records)
 
 
-class Bench(Grouped):
+class Passing(Grouped):
     """A command that takes its own options out of pytest's, wherever they stand."""
-
-    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Name the words in the order in which they are usually written."""
-        return ["BENCHMARK", "[FILE...]", "[OPTIONS]", "[PYTEST OPTIONS]"]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Give click its options alone: it would look for its own in a word such as ``-khe``."""
         ours, others = divided(args)
         return super().parse_args(ctx, [*ours, "--", *others])
+
+
+class Bench(Passing):
+    """A command whose first word is a benchmark."""
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Name the words in the order in which they are usually written."""
+        return ["BENCHMARK", "[FILE...]", "[OPTIONS]", "[PYTEST OPTIONS]"]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the benchmarks, then one section a group of options."""
@@ -96,6 +100,14 @@ class Bench(Grouped):
         with formatter.section("Benchmarks"):
             formatter.write_text(f"{', '.join(packaged())}; or one of your own, with the FILE that declares it")
         super().format_options(ctx, formatter)
+
+
+class Rerun(Passing):
+    """A command whose first word is a run."""
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Name the words in the order in which they are usually written."""
+        return ["ID", "[OPTIONS]", "[PYTEST OPTIONS]"]
 
 
 def divided(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -260,22 +272,20 @@ def uncollected() -> Iterator[None]:
         gc.enable()
 
 
-@main.command(
-    cls=Bench,
-    short_help="Run again what a run did.",
-    context_settings={"ignore_unknown_options": True},
-)
-@click.option("--from", "databases", metavar="PATH", multiple=True, help="Database that has the run, if not --db.")
+@main.command(cls=Rerun, short_help="Run again what a run did.")
 @bench_options
-@click.argument("words", metavar="ID", nargs=-1, type=click.UNPROCESSED)
-def rerun(words: Sequence[str], databases: Sequence[str], **given: Any) -> None:
-    """Start a new run as the run ID was, from its row alone: the same benchmark and options; those given here win."""
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def rerun(words: Sequence[str], **given: Any) -> None:
+    """Start a new run as the run ID was, from its row alone: the same benchmark and options.
+
+    Options that are given here replace those of the run; --db is where the run is found, and where the new one goes.
+    """
     from pytest_mcode import again, recorded
 
     if not words or words[0].startswith("-"):
         raise UsageError("Name the run that is to be done again: mcode rerun ID; 'mcode results' lists them.")
     db = given["mcode_db"]
-    _, run = recorded.named(recorded.expanded(databases or ([db] if db else [])), words[0])
+    _, run = recorded.named(recorded.expanded([db] if db else []), words[0])
     replaced = [opt.name for opt in chosen(given)]
     command = [*again.command(run, replaced), *flags(given, "--"), *words[1:]]
     click.echo(spelling.visible(f"mcode {shlex.join(command)}"))

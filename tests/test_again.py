@@ -106,3 +106,10 @@ def test_nothing_of_a_stored_run_moves_the_terminal(tmp_path: Path, words: tuple
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
     assert b"\\x1b[31m" in done.stdout
     assert b"\x1b" not in done.stdout + done.stderr
+
+
+def test_the_help_of_rerun_speaks_of_a_run(tmp_path: Path) -> None:
+    told = mcode(tmp_path, "rerun", "--help")
+    assert " rerun ID [OPTIONS] [PYTEST OPTIONS]\n" in told
+    assert "BENCHMARK" not in told
+    assert "--debug-iters K" in told
