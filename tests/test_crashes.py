@@ -258,10 +258,11 @@ def test_ending_the_run(
 
 def descendants(process: subprocess.Popen[str], word: str, program: str = "") -> list[int]:
     """Processes below it whose command line has that word and begins with that program's name, the oldest first."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    command = ["ps", "-ww", "-eo", "pid=,ppid=,args=", "--sort=start_time,pid"]  # -ww: COLUMNS cuts no line
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     lines = [line.split(None, 2) for line in listed.splitlines()]
     found, mine = [], {str(process.pid)}
-    for pid, parent, *arguments in sorted(lines, key=lambda line: int(line[0])):
+    for pid, parent, *arguments in lines:
         if parent in mine:
             mine.add(pid)
             first, _, rest = " ".join(arguments).partition(" ")

@@ -303,7 +303,7 @@ def left_in(place: Path) -> list[str]:
 
 def descendants_of_init() -> set[str]:
     """Supervisors and their programs whose harness is gone: those of this test's interpreter that init has adopted."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    listed = subprocess.run(["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
     rows = (line.split(maxsplit=2) for line in listed.stdout.splitlines())
     return {pid for pid, parent, command in rows if parent == "1" and "import builtins, json, os" in command}
 

@@ -87,7 +87,9 @@ def recorded(database: Path) -> set[tuple[object, ...]]:
 
 def workers_of(pid: int) -> list[int]:
     """The xdist workers of a process."""
-    listed = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    listed = subprocess.run(
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+    )
     return [int(line.split()[0]) for line in listed.stdout.splitlines() if "exec(eval(sys.stdin" in line]
 
 
