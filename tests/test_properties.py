@@ -35,6 +35,7 @@ from pytest_mcode.sandboxes.sending import Place
 from pytest_mcode.sandboxes.worker import ANSWER, Worker
 from pytest_mcode.settings import OPTIONS, Option, Settings
 from pytest_mcode.store import Run, Store
+from tests.drawn import SECONDS, completions, executions
 
 settings.register_profile(
     "ci",
@@ -434,31 +435,8 @@ class TestSupervisorsAnswer:
             worker.run(JOB)
 
 
-SECONDS = st.floats(0, 1e9)
-COUNTS = st.none() | st.integers(0, 2**53)
-COMPLETIONS = st.builds(
-    Completion,
-    text=STORABLE,
-    thinking=STORABLE,
-    prompt=st.lists(st.builds(Message, STORABLE, STORABLE), max_size=2).map(tuple),
-    prompt_tokens=COUNTS,
-    completion_tokens=COUNTS,
-    finish_reason=st.none() | STORABLE,
-    seconds=SECONDS,
-    tries=st.integers(1, 9),
-)
-EXECUTIONS = st.builds(
-    Execution,
-    passed=st.booleans(),
-    timed_out=st.booleans(),
-    phase=st.sampled_from(["solution", "tests", "done"]),
-    exit_code=st.none() | st.integers(-64, 255),
-    stdout=STORABLE,
-    stderr=STORABLE,
-    seconds=SECONDS,
-    mode=st.sampled_from(Mode),
-    first_seconds=st.none() | SECONDS,
-)
+COMPLETIONS = completions(STORABLE, st.integers(0, 2**53))
+EXECUTIONS = executions(STORABLE)
 
 
 @st.composite

@@ -6,44 +6,20 @@ from hypothesis import strategies as st
 
 from pytest_mcode import _wire
 from pytest_mcode._types import Attempt, Completion, Execution, Message, Mode, Sample, TaskResult, Verdict
+from tests.drawn import SECONDS, completions, executions
 
 TEXTS = st.text(st.characters(codec=None))
-NUMBERS = st.floats(0, 1e6)
-MESSAGES = st.builds(Message, st.sampled_from(["system", "user", "assistant"]), TEXTS)
-COUNTS = st.none() | st.integers(0)
-COMPLETIONS = st.builds(
-    Completion,
-    text=TEXTS,
-    thinking=TEXTS,
-    prompt=st.lists(MESSAGES, max_size=2).map(tuple),
-    prompt_tokens=COUNTS,
-    completion_tokens=COUNTS,
-    finish_reason=st.none() | TEXTS,
-    seconds=NUMBERS,
-    tries=st.integers(1, 3),
-)
-EXECUTIONS = st.builds(
-    Execution,
-    passed=st.booleans(),
-    timed_out=st.booleans(),
-    phase=TEXTS,
-    exit_code=st.none() | st.integers(-99, 255),
-    stdout=TEXTS,
-    stderr=TEXTS,
-    seconds=NUMBERS,
-    mode=st.sampled_from(Mode),
-)
 ATTEMPTS = st.builds(
     Attempt,
     st.integers(0),
     st.sampled_from(Verdict),
-    st.none() | COMPLETIONS,
+    st.none() | completions(TEXTS, st.integers(0)),
     st.none() | TEXTS,
-    st.none() | EXECUTIONS,
+    st.none() | executions(TEXTS),
     TEXTS,
 )
 SAMPLES = st.builds(Sample, st.integers(0), st.integers(), st.lists(ATTEMPTS, min_size=1, max_size=2).map(tuple))
-RESULTS = st.builds(TaskResult, TEXTS, st.lists(SAMPLES, max_size=2).map(tuple), NUMBERS, TEXTS)
+RESULTS = st.builds(TaskResult, TEXTS, st.lists(SAMPLES, max_size=2).map(tuple), SECONDS, TEXTS)
 
 
 @settings(max_examples=50, deadline=None)
