@@ -19,6 +19,7 @@ from pytest_mcode import collect, options, preflight
 from pytest_mcode._errors import McodeError, UsageError
 from pytest_mcode._parse import nearest
 from pytest_mcode.preflight import Finding, Status
+from pytest_mcode.report.table import printer
 from pytest_mcode.session import check_sandbox
 from pytest_mcode.settings import Settings
 from pytest_mcode.spelling import plain
@@ -133,11 +134,7 @@ def any_failed(found: Sequence[Finding]) -> bool:
 
 def show(found: Sequence[Finding]) -> None:
     """Print the table, and in one line what it comes to."""
-    console = Console()
-    if not sys.stdout.isatty():
-        console = Console(width=WIDTH, color_system=None)
-    elif console.no_color:
-        console = Console(color_system=None)
+    console = printer(WIDTH)
     console.print(table(found))
     bad = [sum(one.status is status for one in found) for status in (Status.FAIL, Status.WARN)]
     untold = [check.name for check in CHECKS if check.needs and check.name not in {one.check for one in found}]

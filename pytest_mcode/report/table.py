@@ -125,12 +125,16 @@ def by_samples(found: Sequence[Figures], width: int = UNLIMITED) -> Table:
 
 def show(shape: Callable[[Sequence[Figures], int], Table], found: Sequence[Figures]) -> None:
     """Print a table: fit for the window on a terminal, plain and as wide as it is anywhere else."""
-    console = Console()
-    if not sys.stdout.isatty():
-        console = Console(width=UNLIMITED, color_system=None)
-    elif console.no_color:
-        console = Console(color_system=None)  # no bold type either
+    console = printer(UNLIMITED)
     console.print(shape(found, console.width))
+
+
+def printer(width: int) -> Console:
+    """What prints to a terminal as wide as it is, and plainly in so many characters a line to anything else."""
+    if not sys.stdout.isatty():
+        return Console(width=width, color_system=None)
+    console = Console()
+    return Console(color_system=None) if console.no_color else console  # no bold type either
 
 
 def fitting(columns: Sequence[Column], rows: Sequence[Row], width: int) -> Table:
