@@ -6,7 +6,6 @@ Whatever goes wrong here is the fault of the server or of the way to it, never o
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from pytest_mcode._errors import ModelError
 from pytest_mcode._rows import storable
 from pytest_mcode._types import Completion, Message
 from pytest_mcode.gate import Gate
+from pytest_mcode.solvers.told import without_secrets
 
 #: Providers whose replies come over a network, and always with a finish reason when they are whole.
 SERVED = ("ollama", "openai", "litellm")
@@ -30,12 +30,6 @@ UNREADABLE = (AssertionError, AttributeError, LookupError, TypeError, ValueError
 
 #: Characters of a client's own message worth showing; a proxy's error page may be long.
 SHOWN = 300
-
-#: Characters of a key that is looked for wherever it stands: shorter ones are no secrets, but words such as ``none``.
-KEY = 8
-#: What logs in, in a header and in an address.
-TOKEN = re.compile(r"\b((?i:bearer|basic)\s+)(?=\S*[A-Z0-9=_-])[^\s\"',;)}\]]+")
-LOGIN = re.compile(r"(://)\S*@")
 
 #: More tokens than any server counts, and fewer than a database's largest number.
 MOST = 1 << 53
@@ -139,7 +133,8 @@ def is_passing(error: BaseException) -> bool:
 
 def fault(error: Exception) -> ModelError:
     """What a client's exception means."""
-    words = without_secrets(" ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":"))
+    words = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    words = without_secrets(words, options.api_key())
     shown = words if len(words) <= SHOWN else f"{words[:SHOWN]} …"
     if isinstance(error, UNREADABLE):
         return ModelError(f"The model server's reply cannot be read ({shown}).", passing=True)
@@ -148,14 +143,6 @@ def fault(error: Exception) -> ModelError:
     status = getattr(error, "status_code", None)
     passing = status is None or status in (408, 429) or status >= 500  # noqa: PLR2004 - HTTP's own numbers
     return ModelError(f"The model server failed ({shown}).", passing=passing, busy=status in (429, 503))
-
-
-def without_secrets(text: str) -> str:
-    """The text without what logs in at the server, which a server or a proxy may send back with its error."""
-    key = options.api_key()
-    if len(key) >= KEY:
-        text = text.replace(key, "***")
-    return LOGIN.sub(r"\1***@", TOKEN.sub(r"\1***", text))
 
 
 def read(output: ModelOutputThunk[Any], seconds: float) -> Completion:

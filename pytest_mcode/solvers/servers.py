@@ -28,8 +28,6 @@ PATIENCE, BRIEF = 5.0, 2.0
 STALLED = 600.0
 #: Bytes read of a refusal.
 READ = 1 << 16
-#: Characters of a secret: what is shorter is a word such as ``none``.
-KEY = 8
 
 #: Requests at once by backend: Ollama's own default, what vLLM and its like batch well, and one for a model in-process.
 AT_ONCE = {"ollama": 4, "openai": 32, "litellm": 32, "hf": 1}
@@ -294,8 +292,7 @@ def refusal(shown: str, error: urllib.error.HTTPError, secret: str) -> ModelErro
         return ModelError(f"{answer} with a web page: a proxy answers there, and not the model server.")
     if error.code in (401, 403):
         return ModelError(f"{answer}. Is OPENAI_API_KEY right?")
-    said = message(error)
-    said = said.replace(secret, "***") if len(secret) >= KEY else said
+    said = told.without_secrets(message(error), secret)
     why = f": {said}" if said else ""
     if error.code == 503:  # noqa: PLR2004 - HTTP's own number; llama.cpp's while it loads its model
         return ModelError(f"{answer}{why}. It is starting, or busy: run again when it is ready.", busy=True)

@@ -11,6 +11,11 @@ from pytest_mcode.settings import Settings
 
 #: A path that begins with a directory of somebody's machine.
 PATH = re.compile(r"[/~.\\]|[A-Za-z]:[\\/]")
+#: Characters of a secret that is looked for wherever it stands: what is shorter is a word such as ``none``.
+SECRET = 8
+#: What logs in, in a header and in an address.
+TOKEN = re.compile(r"\b((?i:bearer|basic)\s+)(?=\S*[A-Z0-9=_-])[^\s\"',;)}\]]+")
+LOGIN = re.compile(r"(://)\S*@")
 #: Characters of one text: none that a server has to tell is longer.
 LONGEST = 200
 
@@ -56,6 +61,12 @@ def _public(text: str) -> str:
     if "://" in text:
         return _url.without_credentials(text)
     return re.split(r"[\\/]", text.rstrip("\\/"))[-1] if PATH.match(text) else text
+
+
+def without_secrets(text: str, secret: str) -> str:
+    """The text without what logs in at the server, which a server or a proxy may send back with its error."""
+    text = text.replace(secret, "***") if len(secret) >= SECRET else text
+    return LOGIN.sub(r"\1***@", TOKEN.sub(r"\1***", text))
 
 
 def context_limit(settings: Settings, told: Mapping[str, str]) -> str:
