@@ -11,7 +11,7 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from pytest_mcode._types import Attempt, TaskResult, Verdict
+from pytest_mcode._types import Attempt, Message, Status, TaskResult, Verdict
 
 #: How a tally spells a verdict.
 LETTERS = {
@@ -86,6 +86,52 @@ class Tasks(NamedTuple):
     faults: Mapping[str, str] = MappingProxyType({})
 
 
+class ResultRow(NamedTuple):
+    """A row of ``results``: a finished task, with the tally of its attempts; see docs/results.md."""
+
+    task_id: str
+    status: str
+    solved_sample: int | None
+    solved_attempt: int | None
+    seconds: float
+    error: str
+    verdicts: str | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    generation_seconds: float | None
+    execution_seconds: float | None
+
+
+class AttemptRow(NamedTuple):
+    """A row of ``attempts``: one generate-and-execute with all its texts; see docs/results.md."""
+
+    task_id: str
+    sample: int
+    attempt: int
+    verdict: str
+    prompt: str | None
+    completion: str | None
+    thinking: str | None
+    solution: str | None
+    stdout: str | None
+    stderr: str | None
+    exit_code: int | None
+    generation_seconds: float | None
+    generation_tries: int | None
+    execution_seconds: float | None
+    execution_mode: str | None
+    first_execution_seconds: float | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    finish_reason: str | None
+    error: str
+
+    @property
+    def turns(self) -> tuple[Message, ...]:
+        """The turns that were sent; none where it did not get that far."""
+        return tuple(Message(**turn) for turn in json.loads(self.prompt or "[]"))
+
+
 def tally(attempts: Iterable[Spent]) -> Tally:
     """Add up the attempts of one task."""
     rows = sorted(attempts, key=attrgetter("sample", "attempt"))
@@ -96,6 +142,22 @@ def tally(attempts: Iterable[Spent]) -> Tally:
         _known_sum(row.completion_tokens for row in rows),
         math.fsum(row.generation_seconds or 0 for row in rows),
         math.fsum(row.execution_seconds or 0 for row in rows),
+    )
+
+
+def summed(rows: Iterable[ResultRow]) -> Tasks:
+    """What the figures take from rows that are at hand already."""
+    rows = list(rows)
+    return Tasks(
+        [row.task_id for row in rows],
+        [row.status for row in rows],
+        [row.verdicts or "" for row in rows],
+        math.fsum(row.seconds for row in rows),
+        _known_sum(row.prompt_tokens for row in rows),
+        _known_sum(row.completion_tokens for row in rows),
+        math.fsum(row.generation_seconds or 0 for row in rows),
+        math.fsum(row.execution_seconds or 0 for row in rows),
+        {row.task_id: row.error for row in rows if row.status == Status.ERROR},
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import json
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +12,7 @@ import click
 
 from pytest_mcode import options, spelling
 from pytest_mcode._errors import McodeError, UsageError
+from pytest_mcode.commands.results import results
 from pytest_mcode.settings import GROUPS, OPTIONS, Option
 
 #: The ini file of ``mcode bench``: an unrelated project's own settings and conftest files cannot break a run.
@@ -227,49 +226,7 @@ def out_of_order(word: str) -> str:
     return f"Name the benchmark before options of pytest: mcode bench BENCHMARK {word} …"
 
 
-@main.command(short_help="Show what was recorded.")
-@click.option("--benchmark", metavar="NAME", help="Only runs of this benchmark.")
-@click.option("--model", metavar="NAME", help="Only runs of this model.")
-@click.option("--run", "run_id", metavar="ID", help="Only this run, with all that its results depend on.")
-@click.option("--compare-samples", is_flag=True, help="A row for each number of samples: what more of them gain.")
-@click.option("--db", "databases", metavar="PATH", multiple=True, help="Database, repeatable, may be a glob pattern.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts, no table.")
-def results(
-    benchmark: str | None,
-    model: str | None,
-    run_id: str | None,
-    databases: Sequence[str],
-    *,
-    compare_samples: bool,
-    as_json: bool,
-) -> None:
-    """Show what was recorded: one row a run, the newest first."""
-    with uncollected():
-        from pytest_mcode import recorded
-        from pytest_mcode.report import figures, table
-
-        paths = recorded.expanded(databases)
-        if run_id is not None:
-            path, run = recorded.named(paths, run_id)
-            found = [recorded.figures_of(path, run)]
-        else:
-            found = recorded.runs(paths, benchmark, model)
-        if run_id is not None and not as_json and not compare_samples:
-            click.echo("\n".join(recorded.told(path, found[0])))
-        elif as_json:
-            click.echo(json.dumps([figures.as_json(f) for f in found], indent=2))
-        else:
-            table.show(table.by_samples if compare_samples else table.by_run, found)
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Look for no garbage meanwhile: there is none, and over very many rows the search takes a third of the time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
+main.add_command(results)
 
 
 @main.command(cls=Rerun, short_help="Run again what a run did.")
@@ -285,7 +242,7 @@ def rerun(words: Sequence[str], **given: Any) -> None:
     if not words or words[0].startswith("-"):
         raise UsageError("Name the run that is to be done again: mcode rerun ID; 'mcode results' lists them.")
     db = given["mcode_db"]
-    _, run = recorded.named(recorded.expanded([db] if db else []), words[0])
+    run = recorded.named(recorded.expanded([db] if db else []), words[0]).run
     replaced = [opt.name for opt in chosen(given)]
     command = [*again.command(run, replaced), *flags(given, "--"), *words[1:]]
     click.echo(spelling.visible(f"mcode {shlex.join(command)}"))

@@ -11,9 +11,9 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import NamedTuple
 
+from pytest_mcode import _statistics
 from pytest_mcode._rows import LETTERS, Tasks
 from pytest_mcode._types import Status, Verdict
 
@@ -170,42 +170,9 @@ def interval(values: Iterable[float] | Mapping[float, int], *, confidence: float
     n = counts.total()
     mean = math.fsum(value * number for value, number in counts.items()) / n
     if counts.keys() <= {0.0, 1.0}:
-        low, high = wilson(mean, n, confidence)
+        low, high = _statistics.wilson(counts[1.0], n, confidence)
     elif len(counts) > 1:
-        low, high = bootstrap(counts, confidence)
+        low, high = _statistics.bootstrap(counts, confidence)
     else:
         low, high = 0.0, 1.0
     return Rate(mean, low, high, n)
-
-
-def wilson(share: float, n: int, confidence: float) -> tuple[float, float]:
-    """Wilson's score interval of a share of n, by the formula."""
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def bootstrap(counts: Mapping[float, int], confidence: float) -> tuple[float, float]:
-    """The percentile bootstrap of the mean over tasks, without resampling.
-
-    The mean of n tasks drawn again from these has known cumulants, and the Cornish-Fisher expansion gives its quantiles
-    from them (Hall 1992, The Bootstrap and Edgeworth Expansion, section 2.5). From ten tasks on that comes closer than
-    thousands of resamples, and needs no package that takes longer to import than a summary may.
-
-    Args:
-        counts: How many tasks have each value; at least two values.
-        confidence: As of `interval`.
-    """
-    n = sum(counts.values())
-    mean = math.fsum(value * number for value, number in counts.items()) / n
-    m2, m3, m4 = (math.fsum(number * (value - mean) ** p for value, number in counts.items()) / n for p in (2, 3, 4))
-    deviation, root = math.sqrt(m2), math.sqrt(n)
-    skewness, kurtosis = m3 / (m2 * deviation * root), (m4 / (m2 * m2) - 3) / n  # of the mean of n, not of one task
-
-    def quantile(share: float) -> float:
-        z = NormalDist().inv_cdf(share)
-        z += (z**2 - 1) * skewness / 6 + (z**3 - 3 * z) * kurtosis / 24 - (2 * z**3 - 5 * z) * skewness**2 / 36
-        return min(max(mean + z * deviation / root, min(counts)), max(counts))
-
-    return quantile((1 - confidence) / 2), quantile((1 + confidence) / 2)

@@ -1,96 +1,246 @@
-"""Finding runs in the databases that were named."""
+"""Finding runs in the databases that were named; the shards of one run are one, wherever each was recorded."""
 
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from pathlib import Path
 
 from pytest_mcode import options, spelling
 from pytest_mcode._errors import StoreError, UsageError
 from pytest_mcode._parse import nearest
-from pytest_mcode.report import figures, single
-from pytest_mcode.report.figures import Figures, of_runs
-from pytest_mcode.store import Run, existing
+from pytest_mcode._rows import AttemptRow, ResultRow, summed
+from pytest_mcode._types import Status
+from pytest_mcode.report.figures import Figures, computed, figures, of_runs
+from pytest_mcode.store import Run, Session, Store, existing
+
+_AGO = re.compile(r"(\d{1,5})([dhm])")
+_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
 
-def runs(paths: Sequence[str], benchmark: str | None, model: str | None) -> list[Figures]:
-    """The figures of the runs that were asked for, the newest first.
+@dataclass(frozen=True)
+class Wanted:
+    """Which runs are asked for; None is any.
+
+    Attributes:
+        benchmark: Its name.
+        model: Its name.
+        backend: Its name.
+        run: The run's id, or the beginning of one.
+        since: The earliest time of the start, as stored: ISO 8601, UTC.
+    """
+
+    benchmark: str | None = None
+    model: str | None = None
+    backend: str | None = None
+    run: str | None = None
+    since: str | None = None
+
+    def holds(self, run: Run) -> bool:
+        """Whether a run is one of them."""
+        its = [(self.benchmark, run.benchmark), (self.model, run.model), (self.backend, run.backend)]
+        return (
+            all(wanted in (None, there) for wanted, there in its)
+            and run.id.startswith(self.run or "")
+            and run.started_at >= (self.since or "")
+        )
+
+
+@dataclass(frozen=True)
+class Located:
+    """A run and the databases that hold it; more than one where each has some of its shards."""
+
+    run: Run
+    places: tuple[str, ...]
+
+
+def since(text: str | None, *, now: datetime | None = None) -> str | None:
+    """A time as it is stored, from an ISO date or time (of this machine's zone, unless it names one) or ``7d`` ago.
 
     Raises:
-        UsageError: There is none; the message says why.
+        UsageError: It is neither.
     """
-    found: list[Figures] = []
-    known: list[Run] = []
-    for path in paths:
-        with closing(existing(path)) as database:
-            found += of_runs(database, benchmark=benchmark, model=model)
-            known += database.runs()
-    if not found:
-        held = [("benchmark", benchmark, {r.benchmark for r in known}), ("model", model, {r.model for r in known})]
-        raise UsageError(nothing_found(" and ".join(paths), held))
-    return sorted(found, key=lambda f: f.run.started_at, reverse=True)
+    if text is None:
+        return None
+    ago = _AGO.fullmatch(text.strip())
+    try:
+        if ago:
+            when = (now or datetime.now(UTC)) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        else:
+            when = datetime.fromisoformat(text.strip()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"--since is {text!r}, but must be a date or time (2025-11-03, 2025-11-03T14:00) or 7d, 12h, 30m ago."
+        ) from None
+    return when.isoformat(timespec="milliseconds")
 
 
 def expanded(databases: Sequence[str]) -> list[str]:
-    """The database files that were named; the configured default if none was.
+    """The database files that were named, of a directory all ``*.db``; the configured default if none was.
 
     Raises:
-        StoreError: A pattern matches nothing.
+        StoreError: A pattern or directory holds none.
     """
     paths: list[str] = []
     for pattern in databases or [options.default_database()]:
-        if glob.has_magic(pattern):
+        directory = Path(pattern).expanduser()
+        if "://" not in pattern and directory.is_dir():
+            paths += _found(sorted(map(str, directory.glob("*.db"))), f"There is no *.db in the directory {pattern}.")
+        elif glob.has_magic(pattern) and "://" not in pattern:
             matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - the pattern may be absolute
-            if not matches:
-                raise StoreError(f"No results database matches {pattern!r}.")
-            paths += matches
+            paths += _found(matches, f"No results database matches {pattern!r}.")
         else:
             paths.append(pattern)
     return list(dict.fromkeys(paths))
 
 
-def nothing_found(place: str, filters: Sequence[tuple[str, str | None, set[str]]]) -> str:
-    """The sentence on databases in which nothing fits.
-
-    Args:
-        place: Their names.
-        filters: What was filtered by: its name, what was asked for, and what there is.
-    """
-    if not any(there for _, _, there in filters):
-        return f"No run is recorded in {place} yet: {spelling.EXAMPLE}"
-    for name, wanted, there in filters:
-        if wanted is not None and wanted not in there:
-            known = ", ".join(sorted(there))
-            return f"No run of {name} {wanted!r} in {place}{nearest(wanted, there)}; there are {known}."
-    wanted_all = " with ".join(f"{name} {wanted!r}" for name, wanted, _ in filters)
-    return f"No run of {wanted_all} in {place}, only of each with others: 'mcode results' shows all."
+def _found(paths: list[str], otherwise: str) -> list[str]:
+    if not paths:
+        raise StoreError(otherwise)
+    return paths
 
 
-def named(paths: Sequence[str], run_id: str) -> tuple[str, Run]:
-    """The run of that id, and the database that has it.
+def located(paths: Sequence[str], wanted: Wanted) -> list[Located]:
+    """The runs that are asked for, the newest first.
 
     Raises:
-        UsageError: None has.
+        UsageError: There is none; the message says why.
     """
-    known = list[str]()
+    found: list[Located] = []
+    known: list[Run] = []
     for path in paths:
         with closing(existing(path)) as database:
-            found = database.runs()
-        run = next((run for run in found if run.id == run_id), None)
-        if run is not None:
-            return path, run
-        known += [run.id for run in found]
-    raise UsageError(f"There is no run {run_id} in {' and '.join(paths)}{nearest(run_id, known)}.")
+            runs = database.runs()
+        known += runs
+        found += [Located(run, (path,)) for run in runs if wanted.holds(run)]
+    if not found:
+        raise UsageError(nothing_found(" and ".join(paths), wanted, known))
+    return sorted(_joined(found), key=lambda its: its.run.started_at, reverse=True)
 
 
-def figures_of(path: str, run: Run) -> Figures:
+def _joined(found: Iterable[Located]) -> Iterator[Located]:
+    """Each run once. Its shards plan their own tasks; the same shard in two databases is one."""
+    for _, group in groupby(sorted(found, key=lambda its: its.run.id), lambda its: its.run.id):
+        parts = sorted(group, key=lambda part: part.run.started_at)
+        shards = {str(part.run.config.get("shard-index")): part.run.planned for part in parts}
+        ends = [part.run.finished_at for part in parts]
+        run = replace(
+            parts[0].run,
+            planned=sum(shards.values()),
+            finished_at=None if None in ends else max(end for end in ends if end is not None),
+        )
+        yield Located(run, tuple(place for part in parts for place in part.places))
+
+
+def nothing_found(place: str, wanted: Wanted, known: Sequence[Run]) -> str:
+    """The sentence on databases in which nothing fits."""
+    if not known:
+        return f"No run is recorded in {place} yet: {spelling.EXAMPLE}"
+    filters = [("benchmark", wanted.benchmark, {run.benchmark for run in known})]
+    filters += [("model", wanted.model, {run.model for run in known})]
+    filters += [("backend", wanted.backend, {run.backend for run in known})]
+    for name, asked, there in filters:
+        if asked is not None and asked not in there:
+            return (
+                f"No run of {name} {asked!r} in {place}{nearest(asked, there)}; there are {', '.join(sorted(there))}."
+            )
+    if wanted.run is not None and not any(run.id.startswith(wanted.run) for run in known):
+        return f"There is no run {wanted.run} in {place}{nearest(wanted.run, [run.id for run in known])}."
+    newest = max(run.started_at for run in known)
+    if wanted.since is not None and newest < wanted.since:
+        return f"No run in {place} started at {wanted.since} or later: the newest started at {newest}."
+    all_of = [f"{name} {asked!r}" for name, asked, _ in filters if asked is not None]
+    all_of += [f"{name} {asked}" for name, asked in (("id", wanted.run), ("start since", wanted.since)) if asked]
+    return f"No run of {' with '.join(all_of)} in {place}, only of each with others: 'mcode results' shows all."
+
+
+def named(paths: Sequence[str], run_id: str) -> Located:
+    """The run of that id, or the only one whose id begins so.
+
+    Raises:
+        UsageError: There is none, or there are several.
+    """
+    found = located(paths, Wanted(run=run_id))
+    exact = [its for its in found if its.run.id == run_id]
+    if len(found) > 1 and not exact:
+        raise UsageError(
+            f"Several runs begin with {run_id}: {', '.join(its.run.id for its in found)}. Name one of them."
+        )
+    return (exact or found)[0]
+
+
+def newest(paths: Sequence[str], wanted: Wanted) -> Located:
+    """The newest of the runs that are asked for.
+
+    Raises:
+        UsageError: There is none.
+    """
+    return located(paths, wanted)[0]
+
+
+def figures_of(its: Located) -> Figures:
     """The figures of one run."""
-    with closing(existing(path)) as database:
-        return figures.figures(database, run)
+    if len(its.places) > 1:
+        return computed(its.run, summed(results_of(its)))
+    with _opened(its.places[0]) as database:
+        return figures(database, its.run)
 
 
-def told(path: str, found: Figures) -> Iterator[str]:
-    """One run with all that its results depend on, line by line, as a terminal may be shown them."""
-    with closing(existing(path)) as database:
-        yield from map(spelling.plain, single.shown(found, database.sessions(found.run.id), path))
+def all_figures(found: Sequence[Located], wanted: Wanted) -> list[Figures]:
+    """The figures of many runs in their order; those of one database are read at once."""
+    whole = [its for its in found if len(its.places) == 1]
+    made: dict[str, Figures] = {}
+    for place in dict.fromkeys(its.places[0] for its in whole):
+        with _opened(place) as database:
+            read = of_runs(database, benchmark=wanted.benchmark, model=wanted.model)
+        made |= {figured.run.id: figured for figured in read}
+    return [made[its.run.id] if len(its.places) == 1 else figures_of(its) for its in found]
+
+
+def results_of(its: Located) -> list[ResultRow]:
+    """The finished tasks of a run, each once: of a task in several databases, the one that was judged."""
+    rows: dict[str, ResultRow] = {}
+    for place in its.places:
+        with _opened(place) as database:
+            for row in database.results(its.run.id):
+                if row.task_id not in rows or rows[row.task_id].status == Status.ERROR:
+                    rows[row.task_id] = row
+    return list(rows.values())
+
+
+def attempts_of(its: Located, *task_ids: str) -> Iterator[AttemptRow]:
+    """The attempts of a run, or of some of its tasks, in order; of a task in several databases, as in `results_of`."""
+    if len(its.places) == 1:
+        with _opened(its.places[0]) as database:
+            yield from database.attempts(its.run.id, *task_ids)
+        return
+    chosen: dict[str, tuple[str, str]] = {}
+    for place in its.places:
+        with _opened(place) as database:
+            for row in database.results(its.run.id):
+                if row.task_id not in chosen or chosen[row.task_id][1] == Status.ERROR:
+                    chosen[row.task_id] = place, row.status
+    for place in its.places:
+        with _opened(place) as database:
+            its_own = (row for row in database.attempts(its.run.id, *task_ids))
+            yield from (row for row in its_own if chosen.get(row.task_id, ("",))[0] == place)
+
+
+def sessions_of(its: Located) -> list[Session]:
+    """The processes that have worked on a run, in the order of their start."""
+    found: list[Session] = []
+    for place in its.places:
+        with _opened(place) as database:
+            found += database.sessions(its.run.id)
+    return sorted(found, key=lambda session: session.started_at)
+
+
+@contextmanager
+def _opened(place: str) -> Iterator[Store]:
+    with closing(existing(place)) as database:
+        yield database

@@ -178,7 +178,12 @@ def _unfinished(store: Stored, run: Run) -> Unfinished | None:
 def differences(run: Run, settings: Settings, facts: Mapping[str, str]) -> list[str]:
     """What makes a run another measurement than this one, each with both values."""
     now = {**settings.stored, "temperature": settings.sampling_temperature}
-    before = {**run.config, "temperature": effective_temperature(run.config["temperature"], run.config["samples"])}
+    defaults = {o.name: o.default for o in OPTIONS if o.newer}
+    before = {
+        **defaults,
+        **run.config,
+        "temperature": effective_temperature(run.config["temperature"], run.config["samples"]),
+    }
     names = [o.name for o in OPTIONS if o.answers and o.name != "model"] + list(SELECTING)
     found = [(name, before.get(name), now.get(name)) for name in names if name in before]
     told = [(words, run.versions.get(fact), facts.get(fact)) for fact, words in MODEL_FACTS.items()]

@@ -36,6 +36,8 @@ class Option(NamedTuple):
     metavar: str
     answers: bool
     """Whether another value may change a verdict: then it is part of the configuration's hash."""
+    newer: bool
+    """Whether earlier runs had no such option: then its default is no part of that hash, and theirs hold."""
     kind: str
     """Its type in a TOML ini file: ``bool``, ``int``, ``float`` or ``string``."""
 
@@ -68,7 +70,7 @@ class Option(NamedTuple):
         return f"{self.help} [default: {shown}]"
 
 
-def option(
+def option(  # noqa: PLR0913 - each is a part of what an option is
     default: Any,
     text: str,
     group: str,
@@ -76,9 +78,10 @@ def option(
     metavar: str = "",
     *,
     answers: bool = False,
+    newer: bool = False,
 ) -> Any:
     """Declare one option as a field of `Settings`."""
-    return field(default=default, metadata={"option": (text, group, parse, metavar, answers)})
+    return field(default=default, metadata={"option": (text, group, parse, metavar, answers, newer)})
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # bare: building it is most of what an inert plugin costs
@@ -192,7 +195,8 @@ class Settings:
         import hashlib
         import json
 
-        answers = {o.name: getattr(self, attribute(o)) for o in OPTIONS if o.answers}
+        values = {o: getattr(self, attribute(o)) for o in OPTIONS if o.answers}
+        answers = {o.name: value for o, value in values.items() if not (o.newer and value == o.default)}
         answers["temperature"] = self.sampling_temperature
         return hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -210,9 +214,9 @@ def _kind(annotation: str) -> str:
 
 
 OPTIONS: tuple[Option, ...] = tuple(
-    Option(f.name.replace("_", "-"), text, group, parse, f.default, metavar, answers, _kind(str(f.type)))
+    Option(f.name.replace("_", "-"), text, group, parse, f.default, metavar, answers, newer, _kind(str(f.type)))
     for f in fields(Settings)
-    for text, group, parse, metavar, answers in [f.metadata["option"]]
+    for text, group, parse, metavar, answers, newer in [f.metadata["option"]]
 )
 
 

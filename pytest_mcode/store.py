@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from pytest_mcode._errors import StoreError
-from pytest_mcode._rows import Spent, Tasks, attempt_row, result_row, storable, tally
+from pytest_mcode._rows import AttemptRow, ResultRow, Spent, Tasks, attempt_row, result_row, storable, tally
 from pytest_mcode._tables import ATTEMPTS, MIGRATIONS, RESULTS, RUNS, SAMPLES, SESSIONS, migrate, version_of
+from pytest_mcode._tallies import make_tallies, tasks
 from pytest_mcode._types import Status, TaskResult
 
-_KEY = (RESULTS.c.run_id, RESULTS.c.task_id)
+T = TypeVar("T")
 #: In one transaction a copy of the results stands before the table itself, and only this reader sees it.
 _COPY = (
     "BEGIN",
@@ -176,29 +175,63 @@ class Store:
         has written there.
         """
         where = _in_runs(benchmark=benchmark, model=model, id=run_id)
+
+        def bare(found: Mapping[str, Tasks]) -> list[str]:
+            return [run for run, its in found.items() if None in its.verdicts]
+
+        return self._with_tallies(lambda connection: tasks(connection, where), bare, where)
+
+    def results(self, run_id: str) -> list[ResultRow]:
+        """The finished tasks of a run, one by one, in the order of their ids; each has its tally."""
+        columns = [RESULTS.c[name] for name in ResultRow._fields]
+        query = sa.select(*columns).where(RESULTS.c.run_id == run_id).order_by(RESULTS.c.task_id)
+        return self._with_tallies(
+            lambda connection: [ResultRow._make(row) for row in connection.execute(query)],
+            lambda found: [run_id] if any(row.verdicts is None for row in found) else [],
+            [RESULTS.c.run_id == run_id],
+        )
+
+    def attempts(self, run_id: str, *task_ids: str) -> Iterator[AttemptRow]:
+        """The attempts of a run, or of some of its tasks, with all their texts, in order; read while asked for."""
+        columns = [ATTEMPTS.c[name] for name in AttemptRow._fields]
+        query = sa.select(*columns).where(ATTEMPTS.c.run_id == run_id)
+        if task_ids:
+            query = query.where(ATTEMPTS.c.task_id.in_(task_ids))
+        query = query.order_by(ATTEMPTS.c.task_id, ATTEMPTS.c.sample, ATTEMPTS.c.attempt)
         with self._errors(), self._engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN")  # all queries see the same, whoever writes in between
-            found = _tasks(connection, where)
-        bare = [run for run, tasks in found.items() if None in tasks.verdicts]
-        if bare:
-            self._keep_tallies(bare)
-            found = self._tallied(where)
-        return found
+            yield from map(AttemptRow._make, connection.execution_options(yield_per=200).execute(query))
+
+    def _with_tallies(
+        self,
+        read: Callable[[sa.Connection], T],
+        bare: Callable[[T], Sequence[str]],
+        where: Sequence[sa.ColumnElement[bool]],
+    ) -> T:
+        """What is read once each result has its tally, whether the database may be written or not.
+
+        Args:
+            read: Reads it, all of the same state, whoever writes in between.
+            bare: The runs in what was read that have results without a tally.
+            where: Which results it is about.
+        """
+        with self._errors(), self._engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN")
+            found = read(connection)
+        if not bare(found):
+            return found
+        self._keep_tallies(bare(found))
+        with self._errors(), self._engine.connect() as connection:
+            for statement in _COPY:
+                connection.exec_driver_sql(statement)
+            make_tallies(connection, *where)
+            return read(connection)
 
     def _keep_tallies(self, runs: Iterable[str]) -> None:
         """Make the tallies that are missing, if the database may be written."""
         with suppress(StoreError):
             for run in runs:  # a transaction each: a task that is recorded meanwhile does not have to wait for long
                 with self._writing() as connection:
-                    _tally(connection, RESULTS.c.run_id == run)
-
-    def _tallied(self, where: Sequence[sa.ColumnElement[bool]]) -> dict[str, Tasks]:
-        """Tasks that have their tallies, whether the database may be written or not."""
-        with self._errors(), self._engine.connect() as connection:
-            for statement in _COPY:
-                connection.exec_driver_sql(statement)
-            _tally(connection, *where)
-            return _tasks(connection, where)
+                    make_tallies(connection, RESULTS.c.run_id == run)
 
     def seconds(self, benchmark: str, model: str) -> Mapping[str, float]:
         """Mean seconds that each task of a benchmark took that model, over all runs."""
@@ -284,35 +317,3 @@ def _in_runs(**wanted: str | None) -> list[sa.ColumnElement[bool]]:
     """That a result is of a run whose columns have these values."""
     where = _as_wanted(**wanted)
     return [RESULTS.c.run_id.in_(sa.select(RUNS.c.id).where(*where))] if where else []
-
-
-def _tasks(connection: sa.Connection, where: Iterable[sa.ColumnElement[bool]]) -> dict[str, Tasks]:
-    """By run: one row each, because reading a row for each task takes three times as long."""
-    its = RESULTS.c
-    columns = [sa.func.json_group_array(column) for column in (its.task_id, its.status, its.verdicts)]
-    tokens = [sa.func.sum(column) for column in (its.prompt_tokens, its.completion_tokens)]
-    seconds, *more = (sa.func.total(c) for c in (its.seconds, its.generation_seconds, its.execution_seconds))
-    query = sa.select(its.run_id, *columns, seconds, *tokens, *more).where(*where).group_by(its.run_id)
-    failed = sa.select(*_KEY, its.error).where(its.status == Status.ERROR.value, *where).order_by(*_KEY)
-    faults = {
-        run: {task_id: error for _, task_id, error in rows}
-        for run, rows in groupby(connection.execute(failed), itemgetter(0))
-    }
-    return {
-        run: Tasks._make([*map(json.loads, (ids, statuses, verdicts)), *sums, faults.get(run, {})])
-        for run, ids, statuses, verdicts, *sums in connection.execute(query)
-    }
-
-
-def _tally(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> None:
-    """Make the tallies of those results that have none."""
-    theirs = sa.and_(*(ATTEMPTS.c[column.name] == column for column in _KEY))
-    query = sa.select(*_KEY, *(ATTEMPTS.c[name] for name in Spent._fields)).outerjoin(ATTEMPTS, theirs)
-    rows = connection.execute(query.where(RESULTS.c.verdicts.is_(None), *where).order_by(*_KEY)).all()
-    made = [
-        {"its_run": run, "its_task": task, **tally(Spent._make(r[2:]) for r in found if r.sample is not None)._asdict()}
-        for (run, task), found in groupby(rows, itemgetter(0, 1))
-    ]
-    if made:
-        its = RESULTS.c.run_id == sa.bindparam("its_run"), RESULTS.c.task_id == sa.bindparam("its_task")
-        connection.execute(RESULTS.update().where(*its), made)

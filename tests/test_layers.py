@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pytest_mcode"
 INSIDE = PACKAGE / "sandboxes" / "inside"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
+FILES = ROOT / "docs" / "files.md"
 
 #: The layers from the lowest up, as docs/architecture.md has them. A module may import from the layers below its own
 #: and from what stands before it in its own; a folder, also from itself.
@@ -24,34 +25,35 @@ LAYERS = {
     "configuration": ("settings", "options", "spelling"),
     "stages": (
         *("_files", "_hub", "dataset", "_source", "_fences", "extract"),
-        *("isolation", "prompts", "gate", "_rows", "metrics", "_tables", "store", "_wire"),
+        *("isolation", "prompts", "gate", "_rows", "_statistics", "metrics", "paired"),
+        *("_tables", "_tallies", "store", "_wire"),
     ),
     "parts": ("solvers/", "sandboxes/", "report/"),
     "benchmark": ("_benchmark", "forms", "__init__"),
     "task": ("solve",),
     "session": (
-        *("engine", "solving", "collect", "preflight", "breaker", "provenance", "resume", "fixtures", "outcome"),
-        *("loop", "dealer", "schedule", "progress", "session"),
+        *("recorded", "engine", "solving", "collect", "preflight", "breaker", "provenance", "resume"),
+        *("fixtures", "outcome", "loop", "dealer", "schedule", "progress", "session"),
     ),
-    "entry points": ("plugin", "front", "recorded", "again", "doctor", "cli", "__main__"),
+    "entry points": ("plugin", "front", "again", "doctor", "commands/", "cli", "__main__"),
     "benchmarks": ("benchmarks/",),
 }
 ORDER = [unit for units in LAYERS.values() for unit in units]
 
 #: Packages that cost time or memory to import, and the files or the folder that may.
 HEAVY: dict[str, str | tuple[str, ...]] = {
-    "click": "cli.py",
+    "click": ("cli.py", "commands/"),
     "datasets": "_hub.py",
     "docker": "sandboxes/",
     "filelock": "_files.py",
     "mellea": "solvers/",
-    "numpy": "nothing",
+    "numpy": "_statistics.py",
     "pandas": "nothing",
     "platformdirs": "options.py",
     "pyarrow": "_files.py",
     "rich": ("report/table.py", "solvers/pulling.py", "doctor.py"),
-    "scipy": "nothing",
-    "sqlalchemy": ("_tables.py", "store.py"),
+    "scipy": "_statistics.py",
+    "sqlalchemy": ("_tables.py", "_tallies.py", "store.py"),
     "tenacity": "solvers/generation.py",
     "xdist": "nothing",
 }
@@ -111,9 +113,9 @@ def ours(path: Path) -> set[Path]:
     return {target for name in imported(path) if (target := found(name)) and target != path}
 
 
-def documented(heading: str) -> list[list[str]]:
-    """The cells of the table below a heading of docs/architecture.md, without its own head."""
-    section = ARCHITECTURE.read_text(encoding="utf-8").partition(f"## {heading}\n")[2].partition("\n## ")[0]
+def documented(page: Path, heading: str) -> list[list[str]]:
+    """The cells of the table below a heading of a page, without its own head."""
+    section = page.read_text(encoding="utf-8").partition(f"# {heading}\n")[2].partition("\n## ")[0]
     table = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in row] for row in table[2:]]
 
@@ -146,7 +148,7 @@ def test_benchmarks_import_what_anybody_may() -> None:
 
 
 def test_the_layers_are_documented_as_they_are_tested() -> None:
-    rows = documented("Layers")
+    rows = documented(ARCHITECTURE, "Layers")
     assert {name: tuple(re.findall(r"`([^`]+)`", units)) for name, units, *_ in rows} == LAYERS
     assert [name for name, *_ in rows] == list(LAYERS)
 
@@ -154,7 +156,7 @@ def test_the_layers_are_documented_as_they_are_tested() -> None:
 def test_every_file_is_listed_with_the_first_line_of_its_docstring() -> None:
     files = [path for path in modules() if PACKAGE in path.parents]
     lines = {f"`{short(path)}`": (ast.get_docstring(tree(path)) or "").partition("\n")[0] for path in files}
-    told = {row[0]: row[1] for row in documented("Files")}
+    told = {row[0]: row[1] for row in documented(FILES, "Files")}
     assert {file: line.replace("``", "`") for file, line in lines.items()} == told
 
 
