@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
+import warnings
 from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    import docker
 
 pytest_plugins = ["pytester"]
 
@@ -86,11 +92,8 @@ def left_containers(since: float) -> Iterator[str]:
 
     Containers of another session that is still going on are not ours to judge.
     """
-    import docker
-
-    try:
-        client = docker.from_env(version="auto", timeout=10)
-    except docker.errors.DockerException:
+    client = engine()
+    if isinstance(client, str):
         return  # no engine, so no containers
     try:
         for container in client.containers.list(all=True, sparse=True, filters={"label": LABEL}):
@@ -100,6 +103,30 @@ def left_containers(since: float) -> Iterator[str]:
                 yield f"{container.short_id} {labels}"
     finally:
         client.close()
+
+
+def engine() -> docker.DockerClient | str:
+    """A client of the container engine; a sentence where none answers."""
+    import docker
+
+    try:
+        return docker.from_env(version="auto", timeout=10)
+    except docker.errors.DockerException as error:
+        why = f"no container engine answers ({error})"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()  # the client leaves the socket of a failed attempt open, for which pytest would fail the session
+    return why
+
+
+@pytest.fixture(scope="session")
+def container_engine() -> Iterator[docker.DockerClient]:
+    """A client of the container engine; a skip for want of one fails under CI."""
+    client = engine()
+    if isinstance(client, str):
+        pytest.skip(client)
+    yield client
+    client.close()
 
 
 def alive(pid: int) -> bool:

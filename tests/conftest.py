@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from docker import DockerClient
 
 #: Names an image for the docker sandbox; without it, any image among those present locally will do that looks right.
 IMAGE_VARIABLE = "MCODE_TEST_IMAGE"
@@ -12,18 +13,9 @@ SUITABLE = re.compile(r"mcode-sandbox:|(.*/)?python:3(\.([89]|\d\d)\b|-|$)")
 
 
 @pytest.fixture(scope="session")
-def docker_image() -> str:
+def docker_image(container_engine: DockerClient) -> str:
     """The tag of a local image with Python, behind an engine that answers; a skip for want of one fails under CI."""
-    import docker
-
-    try:
-        client = docker.from_env(version="auto", timeout=10)
-    except docker.errors.DockerException as error:
-        pytest.skip(f"no container engine answers ({error})")
-    try:
-        present = sorted(tag for image in client.images.list() for tag in image.tags)
-    finally:
-        client.close()
+    present = sorted(tag for image in container_engine.images.list() for tag in image.tags)
     wanted = os.environ.get(IMAGE_VARIABLE)
     if wanted:
         if wanted not in present:

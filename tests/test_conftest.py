@@ -56,6 +56,16 @@ def test_outside_ci_a_skip_is_a_skip(project: pytest.Pytester, monkeypatch: pyte
     assert project.runpytest_subprocess().ret == pytest.ExitCode.OK
 
 
+def test_without_a_container_engine_a_session_ends_as_any_other(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{project.path}/no.sock")
+    project.makeini("[pytest]\nfilterwarnings = error")
+    project.makepyfile("def test_it(): pass")
+    result = project.runpytest_subprocess()
+    assert (result.ret, result.stderr.lines) == (pytest.ExitCode.OK, [])
+
+
 LEAVES_A_CONTAINER = """
 import os, docker
 
