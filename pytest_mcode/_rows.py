@@ -87,7 +87,7 @@ class Tasks(NamedTuple):
 
 
 class ResultRow(NamedTuple):
-    """A row of ``results``: a finished task, with the tally of its attempts; see docs/results.md."""
+    """A row of ``results``: a finished task, with the tally of its attempts; see docs/database.md."""
 
     task_id: str
     status: str
@@ -103,7 +103,7 @@ class ResultRow(NamedTuple):
 
 
 class AttemptRow(NamedTuple):
-    """A row of ``attempts``: one generate-and-execute with all its texts; see docs/results.md."""
+    """A row of ``attempts``: one generate-and-execute with all its texts; see docs/database.md."""
 
     task_id: str
     sample: int

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, cast
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -19,7 +18,7 @@ from pytest_mcode import collect, options, preflight
 from pytest_mcode._errors import McodeError, UsageError
 from pytest_mcode._parse import nearest
 from pytest_mcode.preflight import Finding, Status
-from pytest_mcode.report.table import printer
+from pytest_mcode.report.tabular import bare, printer
 from pytest_mcode.session import check_sandbox
 from pytest_mcode.settings import Settings
 from pytest_mcode.spelling import plain
@@ -144,7 +143,7 @@ def show(found: Sequence[Finding]) -> None:
 
 def table(found: Sequence[Finding]) -> Table:
     """A row for each finding; what to do next stands below what was found."""
-    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    made = bare()
     made.add_column("", no_wrap=True)
     made.add_column("check", no_wrap=True)
     made.add_column("found, and what to do next", overflow="fold")

@@ -21,6 +21,10 @@ from pytest_mcode.store import Run, Session, Store, existing
 
 _AGO = re.compile(r"(\d{1,5})([dhm])")
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+#: Names the newest run, unless one has this id.
+LAST = "last"
+#: How many of those that may have been meant a sentence names.
+NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Wanted:
         backend: Its name.
         run: The run's id, or the beginning of one.
         since: The earliest time of the start, as stored: ISO 8601, UTC.
+        sweep: Name of the sweep that the run belongs to.
     """
 
     benchmark: str | None = None
@@ -40,15 +45,20 @@ class Wanted:
     backend: str | None = None
     run: str | None = None
     since: str | None = None
+    sweep: str | None = None
 
     def holds(self, run: Run) -> bool:
         """Whether a run is one of them."""
         its = [(self.benchmark, run.benchmark), (self.model, run.model), (self.backend, run.backend)]
+        its.append((self.sweep, run.config.get("sweep")))
         return (
             all(wanted in (None, there) for wanted, there in its)
             and run.id.startswith(self.run or "")
             and run.started_at >= (self.since or "")
         )
+
+
+ANY = Wanted()
 
 
 @dataclass(frozen=True)
@@ -144,11 +154,11 @@ def nothing_found(place: str, wanted: Wanted, known: Sequence[Run]) -> str:
     filters = [("benchmark", wanted.benchmark, {run.benchmark for run in known})]
     filters += [("model", wanted.model, {run.model for run in known})]
     filters += [("backend", wanted.backend, {run.backend for run in known})]
+    filters += [("sweep", wanted.sweep, {run.config["sweep"] for run in known if run.config.get("sweep")})]
     for name, asked, there in filters:
         if asked is not None and asked not in there:
-            return (
-                f"No run of {name} {asked!r} in {place}{nearest(asked, there)}; there are {', '.join(sorted(there))}."
-            )
+            others = ", ".join(sorted(there)) or "none"
+            return f"No run of {name} {asked!r} in {place}{nearest(asked, there)}; there are {others}."
     if wanted.run is not None and not any(run.id.startswith(wanted.run) for run in known):
         return f"There is no run {wanted.run} in {place}{nearest(wanted.run, [run.id for run in known])}."
     newest = max(run.started_at for run in known)
@@ -159,18 +169,18 @@ def nothing_found(place: str, wanted: Wanted, known: Sequence[Run]) -> str:
     return f"No run of {' with '.join(all_of)} in {place}, only of each with others: 'mcode results' shows all."
 
 
-def named(paths: Sequence[str], run_id: str) -> Located:
-    """The run of that id, or the only one whose id begins so.
+def named(paths: Sequence[str], run_id: str, wanted: Wanted = ANY) -> Located:
+    """The run of that id, or the only one whose id begins so, of those that are wanted; ``last`` is the newest.
 
     Raises:
         UsageError: There is none, or there are several.
     """
-    found = located(paths, Wanted(run=run_id))
+    found = located(paths, replace(wanted, run=None if run_id == LAST else run_id))
     exact = [its for its in found if its.run.id == run_id]
-    if len(found) > 1 and not exact:
-        raise UsageError(
-            f"Several runs begin with {run_id}: {', '.join(its.run.id for its in found)}. Name one of them."
-        )
+    if len(found) > 1 and not exact and run_id != LAST:
+        ids = [its.run.id for its in found]
+        more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+        raise UsageError(f"Several runs begin with {run_id}: {', '.join(ids[:NAMED])}{more}. Name one of them.")
     return (exact or found)[0]
 
 
@@ -192,7 +202,9 @@ def figures_of(its: Located) -> Figures:
 
 
 def all_figures(found: Sequence[Located], wanted: Wanted) -> list[Figures]:
-    """The figures of many runs in their order; those of one database are read at once."""
+    """The figures of many runs in their order; those of one database are read at once, unless but one is wanted."""
+    if len(found) == 1:
+        return [figures_of(found[0])]
     whole = [its for its in found if len(its.places) == 1]
     made: dict[str, Figures] = {}
     for place in dict.fromkeys(its.places[0] for its in whole):
@@ -229,6 +241,32 @@ def attempts_of(its: Located, *task_ids: str) -> Iterator[AttemptRow]:
         with _opened(place) as database:
             its_own = (row for row in database.attempts(its.run.id, *task_ids))
             yield from (row for row in its_own if chosen.get(row.task_id, ("",))[0] == place)
+
+
+def task_named(run: Run, rows: Sequence[ResultRow], text: str) -> ResultRow:
+    """The task of a run that was meant: its id, as it is or as it is shown, or without what stands before its slash.
+
+    Raises:
+        UsageError: There is none, or there are several; the message names the nearest.
+    """
+    ids = {row.task_id: row for row in rows}
+    if text in ids:
+        return ids[text]
+    meant = text.casefold()
+    shown = {its: spelling.visible(its).casefold() for its in ids}
+    found = [its for its, name in shown.items() if name == meant]
+    found = found or [its for its, name in shown.items() if name.rpartition("/")[2] == meant]
+    if len(found) == 1:
+        return ids[found[0]]
+    if found:
+        raise UsageError(
+            f"Several tasks of run {run.id} are called {text}: {', '.join(found[:NAMED])}. Name one of them."
+        )
+    hint = nearest(text, ids) or nearest(text, [its.rpartition("/")[2] for its in ids])
+    raise UsageError(
+        f"There is no task {text!r} among the {len(ids)} that are recorded of run {run.id}{hint}: "
+        f"'mcode results --run {run.id} --by task' lists them."
+    )
 
 
 def sessions_of(its: Located) -> list[Session]:

@@ -5,16 +5,21 @@ import json
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from scipy import stats
 
+from pytest_mcode import metrics
 from pytest_mcode._types import Attempt, Completion, Execution, Sample, Status, TaskResult, Verdict
 from pytest_mcode.metrics import Rate
 from pytest_mcode.report.figures import Figures, as_json, figures, of_runs
 from pytest_mcode.store import Run, Store
+from tests.known import Known, Truth, build
 
 RUN = Run(
     id="r1",
@@ -196,3 +201,99 @@ def test_figures_from_tallies_are_those_from_the_attempts(store: Store, *, all_s
     at_once = [result.samples[0].attempts[0].verdict is Verdict.PASSED for result in judged]
     if not all_samples:
         assert value(tallied.pass_at(1)) == pytest.approx(sum(at_once) / len(judged))
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Known:
+    return build(tmp_path_factory.mktemp("known") / "known.db")
+
+
+@pytest.fixture(scope="module")
+def known_figures(known: Known) -> dict[str, Figures]:
+    with closing(Store(known.path)) as opened:
+        return {each.run.id: each for each in of_runs(opened)}
+
+
+def truths(known: Known, known_figures: dict[str, Figures]) -> list[tuple[Truth, Figures]]:
+    return [(truth, known_figures[run]) for run, truth in known.truths.items()]
+
+
+def test_every_figure_of_the_known_runs_is_the_one_counted_by_hand(
+    known: Known, known_figures: dict[str, Figures]
+) -> None:
+    for truth, f in truths(known, known_figures):
+        assert (f.solved, f.judged, f.errors, f.verdicts) == (truth.solved, truth.judged, truth.errors, truth.samples)
+        assert {k: value(f.pass_at(k)) for k in truth.pass_at} == close(truth.pass_at)
+        assert {k: value(f.pass_hat(k)) for k in truth.pass_hat} == close(truth.pass_hat)
+        assert {budget: value(f.within(*budget)) for budget in truth.within} == close(truth.within)
+        assert (f.prompt_tokens, f.completion_tokens) == (truth.prompt_tokens, truth.completion_tokens)
+        spent = f.generation_seconds, f.execution_seconds, f.seconds
+        assert spent == pytest.approx((truth.generation_seconds, truth.execution_seconds, truth.seconds))
+
+
+def close(values: Mapping[Any, float | None]) -> dict[Any, object]:
+    return {key: None if of is None else pytest.approx(of) for key, of in values.items()}
+
+
+def test_the_attempts_of_a_run_are_counted_by_verdict(known: Known, known_figures: dict[str, Figures]) -> None:
+    assert known_figures[known.repaired].attempt_verdicts == {
+        Verdict.PASSED: 16,
+        Verdict.FAILED: 61,
+        Verdict.TIMEOUT: 12,
+        Verdict.TRUNCATED: 11,
+        Verdict.NO_CODE: 5,
+        Verdict.ERROR: 1,
+    }
+
+
+def test_errors_are_in_the_denominator_of_the_rate_of_all(known: Known, known_figures: dict[str, Figures]) -> None:
+    of_all = known_figures[known.repaired].of_all
+    assert of_all is not None
+    assert of_all.value == pytest.approx(16 / 24)
+    assert of_all.n == 24
+    assert value(known_figures[known.one].of_all) == pytest.approx(8 / 24)
+
+
+def test_the_smallest_difference_is_what_the_exact_test_shows_by_simulation(known_figures: dict[str, Figures]) -> None:
+    for f in known_figures.values():
+        least = f.smallest_difference
+        assert least is not None
+        assert simulated_power(f.judged, least) == pytest.approx(0.8, abs=0.02)
+
+
+def simulated_power(n: int, difference: float) -> float:
+    """How often McNemar's exact test finds a difference of two runs of which a fifth of the tasks flips, or more."""
+    flips = max(0.2, difference)
+    up, down = (flips + difference) / 2, (flips - difference) / 2
+    chance, seen = np.random.default_rng(1), 0
+    draws = chance.multinomial(n, [up, down, max(0.0, 1 - up - down)], size=20_000)
+    for (gained, lost, _), number in Counter(map(tuple, draws.tolist())).items():
+        p_value = stats.binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
+        seen += number * (p_value <= 0.05 and gained > lost)
+    return seen / len(draws)
+
+
+def test_a_few_tasks_show_no_difference(store: Store) -> None:
+    assert found(store, RUN, *RESULTS).smallest_difference is None
+    assert found(store, dataclasses.replace(RUN, id="r2")).smallest_difference is None
+
+
+def test_scripts_are_told_all_rates_and_costs(known: Known, known_figures: dict[str, Figures]) -> None:
+    with closing(Store(known.path)) as opened:
+        given = as_json(known_figures[known.repaired], metrics.costs(opened.results(known.repaired)))
+    assert json.loads(json.dumps(given)) == given
+    assert given["solve@budget"]["2"]["1"] is None
+    assert [given["solve@budget"]["1"][a]["value"] for a in "123"] == pytest.approx([6 / 22, 8 / 22, 10 / 22])
+    assert given["solve@budget"]["3"]["3"] == given["solve@samples"]["3"]
+    assert given["pass^k"] == {"1": None, "2": None, "3": None}
+    assert (given["of_all"]["value"], given["of_all"]["n"]) == (pytest.approx(16 / 24), 24)
+    assert given["attempt_verdicts"]["failed"] == 61
+    # 6,300 tokens and 245 s of the 22 judged tasks, 16 of them solved; 210 s of generating
+    costs = [given[f"{what}_a_{each}"] for what in ("tokens", "seconds") for each in ("task", "solved_task")]
+    assert costs == pytest.approx([6300 / 22, 6300 / 16, 245 / 22, 245 / 16])
+    assert given["tokens_a_second"] == pytest.approx(30)
+
+
+def test_without_costs_they_are_null(store: Store) -> None:
+    given = as_json(found(store, RUN, *RESULTS))
+    assert (given["tokens_a_task"], given["smallest_difference"]) == (None, None)

@@ -75,6 +75,7 @@ def test_one_sample_a_task_has_pass_at_1_alone() -> None:
         "verdicts      passed 2, failed 1, no_code 1",
         "tokens        12,000 prompt, 3,456 completion",
         "seconds       61.5 wall; added up over tasks: 1,234.6 generating, 7.0 executing",
+        "resolution    no difference to another run is seen with 4 tasks",
         "more          mcode results --benchmark humaneval --model granite3.3:8b",
         "solved        2/4",
     ]
@@ -91,6 +92,7 @@ def test_samples_and_debug_iterations_have_their_rates_beside_pass_at_1() -> Non
         "verdicts      passed 2, failed 3 of 5 samples",
         "tokens        12,000 prompt, 3,456 completion",
         "seconds       61.5 wall; added up over tasks: 1,234.6 generating, 7.0 executing",
+        "resolution    no difference to another run is seen with 3 tasks",
         "more          mcode results --benchmark humaneval --model granite3.3:8b --compare-samples",
         "solved        2/3",
     ]
@@ -109,6 +111,20 @@ def test_pass_at_k_is_told_for_the_usual_k_up_to_n() -> None:
 def test_with_all_samples_it_is_an_unbiased_estimate() -> None:
     found = figures("p f", "f f", samples=2, all_samples=True)
     assert named(found, "pass@1") == [" 25.0% [0.0%, 50.0%]  n = 2, unbiased estimate"]
+
+
+def test_with_all_samples_the_chance_that_all_pass_is_told() -> None:
+    found = figures("p p", "p f", "f f", "f f", samples=2, all_samples=True)
+    assert named(found, "pass^2") == [" 25.0% [4.6%, 69.9%]  all 2 samples pass"]
+    assert named(figures("p", "f p", samples=2), "pass^2") == []
+
+
+def test_how_small_a_difference_can_be_seen_is_told() -> None:
+    found = figures(*["p"] * 100, *["f"] * 64)
+    assert named(found, "resolution") == ["differences of 10.1 points and more (80% power, 20% of tasks flip)"]
+    few = figures(*["p"] * 14, *["f"] * 6)
+    assert named(few, "resolution") == ["differences of 36.6 points and more (80% power, all flips one way)"]
+    assert named(figures("e"), "resolution") == []
 
 
 def test_pass_at_1_never_counts_debug_iterations() -> None:

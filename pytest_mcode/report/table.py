@@ -1,69 +1,82 @@
-"""The tables of ``mcode results``. A column is one entry of a list; a narrow window leaves some out, and says so."""
+"""The tables of ``mcode results``, a row a run or a budget. A column is one entry of a list."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from rich import box
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
-from rich.text import Text
-
+from pytest_mcode._rows import LETTERS
+from pytest_mcode._types import Verdict
 from pytest_mcode.metrics import Rate
 from pytest_mcode.report.figures import Figures
-from pytest_mcode.spelling import visible
+from pytest_mcode.report.tabular import Column, Listing
 
 CAPTION = "rates in per cent with 95 % intervals; errors are kept out of them"
-#: Characters, more than any table has in a line.
-UNLIMITED = 10_000
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a row is about: a run, with so many of its samples, and whether it ends a section."""
+    """What a row is about: a run, with so many of its samples and of their attempts; whether it ends a section."""
 
     figures: Figures
     samples: int
+    attempts: int
     ends: bool = False
 
     @property
     def tries(self) -> int:
         """How often a task may have been tried."""
-        return self.samples * self.figures.attempts
+        return self.samples * self.attempts
 
     @property
-    def gain(self) -> str:
-        """Points won by the last sample: of solve@budget, or of pass@k where there are no debug iterations."""
+    def first_attempts(self) -> Rate | None:
+        """pass@k of so many samples."""
+        return self.figures.pass_at(self.samples)
+
+    @property
+    def budget(self) -> Rate | None:
+        """solve@budget of all this."""
+        return self.figures.within(self.samples, self.attempts)
+
+    @property
+    def gain_of_sample(self) -> float | None:
+        """Won by the last sample: of solve@budget, or of pass@k where there are no debug iterations."""
         rate = self.figures.pass_at if self.figures.attempts == 1 else self.figures.solved_within
-        now, before = rate(self.samples), rate(self.samples - 1) if self.samples > 1 else None
-        return "" if now is None or before is None else f"{100 * (now.value - before.value):+.1f}"
+        return None if self.samples == 1 else _gain(rate(self.samples - 1), rate(self.samples))
+
+    @property
+    def of_one(self) -> Rate | None:
+        """solve@budget of the first sample alone with so many attempts."""
+        return self.figures.within(1, self.attempts)
+
+    @property
+    def gain_of_attempt(self) -> float | None:
+        """Won by the last attempt of the first sample."""
+        return None if self.attempts == 1 else _gain(self.figures.within(1, self.attempts - 1), self.of_one)
+
+    @property
+    def reached(self) -> int:
+        """Samples, over all tasks, that came to the last of these attempts."""
+        return sum(len(sample) >= self.attempts for sample in self._drawn)
+
+    @property
+    def passed(self) -> int:
+        """Of those, the samples that passed with it."""
+        letter = LETTERS[Verdict.PASSED]
+        return sum(len(sample) == self.attempts and sample.endswith(letter) for sample in self._drawn)
+
+    @property
+    def _drawn(self) -> list[str]:
+        return " ".join(task.verdicts for task in self.figures.tasks).split()
 
 
-@dataclass(frozen=True)
-class Column:
-    """One column.
+def _gain(before: Rate | None, now: Rate | None) -> float | None:
+    return None if now is None or before is None else now.value - before.value
 
-    Attributes:
-        name: Its head.
-        cell: What it says of a row.
-        side: Where its texts stand.
-        style: Of what it says.
-        idle: Whether it tells nothing of a row. Where that is so of every row, it is the first to give way.
-        yields: Its place among those that give way to a narrow window; 0 never does.
-        folds: Whether it may take two lines when all have given way.
-    """
 
-    name: str
-    cell: Callable[[Row], str]
-    side: Literal["left", "right"] = "right"
-    style: str = ""
-    idle: Callable[[Row], bool] = lambda _: False
-    yields: int = 0
-    folds: bool = False
+def points(gain: float | None) -> str:
+    """A difference of two shares in percentage points."""
+    return "" if gain is None else f"{100 * gain:+.1f}"
 
 
 def _solved(row: Row) -> str:
@@ -71,107 +84,85 @@ def _solved(row: Row) -> str:
     return f"{f.solved}/{f.judged}" + (f" of {f.run.planned}" if f.missing else "")
 
 
-def _tokens(row: Row) -> str:
-    return "" if row.figures.completion_tokens is None else f"{row.figures.completion_tokens:,}"
-
-
-def _percent(rate: Rate | None) -> str:
-    return "-" if rate is None else f"{100 * rate.value:.1f} [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"
-
-
-def _budget(row: Row) -> str:
-    return _percent(row.figures.solved_within(row.samples))
-
-
-BENCHMARK = Column("benchmark", lambda row: row.figures.run.benchmark, "left")
-MODEL = Column("model", lambda row: row.figures.run.model, "left", folds=True)
-SOLVED = Column("solved", _solved, yields=5)
-ERRORS = Column("errors", lambda row: str(row.figures.errors), idle=lambda row: row.figures.errors == 0, yields=6)
-RUN = Column("run", lambda row: row.figures.run.id, "left", yields=3)
+RUN_OF = (
+    Column[Row]("benchmark", lambda row: row.figures.run.benchmark, side="left"),
+    Column[Row]("model", lambda row: row.figures.run.model, side="left", folds=True),
+    Column[Row]("backend", lambda row: row.figures.run.backend, to="scripts"),
+    Column[Row]("solved", lambda row: row.figures.solved, _solved, yields=5),
+    Column[Row]("judged", lambda row: row.figures.judged, to="scripts"),
+    Column[Row]("planned", lambda row: row.figures.run.planned, to="scripts"),
+)
+ERRORS = Column[Row]("errors", lambda row: row.figures.errors, idle=lambda row: row.figures.errors == 0, yields=6)
+OF_ALL = Column[Row]("solved_of_all", lambda row: row.figures.of_all, rate=True, to="scripts")
+RUN = Column[Row]("run", lambda row: row.figures.run.id, side="left", yields=3)
+STARTED = Column[Row]("started_at", lambda row: row.figures.run.started_at, to="scripts")
 BY_RUN = (
-    BENCHMARK,
-    MODEL,
-    SOLVED,
-    Column("pass@1", lambda row: _percent(row.figures.pass_at(1)), style="bold", folds=True),
-    Column("solve@budget", _budget, idle=lambda row: row.tries == 1, yields=7),
-    Column("tries", lambda row: f"{row.samples} x {row.figures.attempts}", idle=lambda row: row.tries == 1, yields=4),
+    *RUN_OF,
+    Column[Row]("pass@1", lambda row: row.figures.pass_at(1), rate=True, style="bold", folds=True),
+    Column[Row]("solve@budget", lambda row: row.budget, rate=True, idle=lambda row: row.tries == 1, yields=7),
+    Column[Row](
+        "tries",
+        lambda row: f"{row.samples} x {row.attempts}",
+        to="people",
+        idle=lambda row: row.tries == 1,
+        yields=4,
+    ),
+    OF_ALL,
+    Column[Row]("samples", lambda row: row.samples, to="scripts"),
+    Column[Row]("attempts", lambda row: row.attempts, to="scripts"),
     ERRORS,
-    Column("tokens", _tokens, idle=lambda row: row.figures.completion_tokens is None, yields=2),
-    Column("seconds", lambda row: f"{row.figures.seconds:,.0f}", yields=1),
+    Column[Row]("prompt_tokens", lambda row: row.figures.prompt_tokens, to="scripts"),
+    Column[Row](
+        "tokens",
+        lambda row: row.figures.completion_tokens,
+        idle=lambda row: row.figures.completion_tokens is None,
+        yields=2,
+    ),
+    Column[Row]("seconds", lambda row: row.figures.seconds, lambda row: f"{row.figures.seconds:,.0f}", yields=1),
+    Column[Row]("generation_seconds", lambda row: row.figures.generation_seconds, to="scripts"),
+    Column[Row]("execution_seconds", lambda row: row.figures.execution_seconds, to="scripts"),
+    STARTED,
     RUN,
 )
 BY_SAMPLES = (
-    BENCHMARK,
-    MODEL,
-    SOLVED,
-    Column("samples", lambda row: f"{row.samples} of {row.figures.samples}"),
-    Column("pass@k", lambda row: _percent(row.figures.pass_at(row.samples)), style="bold", folds=True),
-    Column("solve@budget", _budget, idle=lambda row: row.figures.attempts == 1, yields=7),
-    Column("gain", lambda row: row.gain),
+    *RUN_OF,
+    Column[Row]("samples", lambda row: row.samples, lambda row: f"{row.samples} of {row.figures.samples}"),
+    Column[Row]("pass@k", lambda row: row.first_attempts, rate=True, style="bold", folds=True),
+    Column[Row](
+        "solve@budget", lambda row: row.budget, rate=True, idle=lambda row: row.figures.attempts == 1, yields=7
+    ),
+    Column[Row]("gain", lambda row: row.gain_of_sample, lambda row: points(row.gain_of_sample)),
     ERRORS,
+    STARTED,
+    RUN,
+)
+BY_ATTEMPTS = (
+    *RUN_OF,
+    Column[Row]("attempts", lambda row: row.attempts, lambda row: f"{row.attempts} of {row.figures.attempts}"),
+    Column[Row]("1 sample", lambda row: row.of_one, rate=True, style="bold", folds=True),
+    Column[Row]("gain", lambda row: row.gain_of_attempt, lambda row: points(row.gain_of_attempt)),
+    Column[Row]("all samples", lambda row: row.budget, rate=True, idle=lambda row: row.figures.samples == 1, yields=7),
+    Column[Row]("reached", lambda row: row.reached, yields=2),
+    Column[Row]("passed", lambda row: row.passed, yields=1),
+    ERRORS,
+    STARTED,
     RUN,
 )
 
 
-def by_run(found: Sequence[Figures], width: int = UNLIMITED) -> Table:
-    """One row a run, in so many characters a line."""
-    return fitting(BY_RUN, [Row(f, f.samples) for f in found], width)
+def by_run(found: Sequence[Figures]) -> Listing[Row]:
+    """One row a run."""
+    return Listing(BY_RUN, [Row(f, f.samples, f.attempts) for f in found], CAPTION)
 
 
-def by_samples(found: Sequence[Figures], width: int = UNLIMITED) -> Table:
+def by_samples(found: Sequence[Figures]) -> Listing[Row]:
     """One row for each number of samples of each run, so that the gain from more samples is seen."""
-    return fitting(BY_SAMPLES, [Row(f, k, k == f.samples) for f in found for k in range(1, f.samples + 1)], width)
+    rows = [Row(f, k, f.attempts, ends=k == f.samples) for f in found for k in range(1, f.samples + 1)]
+    return Listing(BY_SAMPLES, rows, CAPTION, lambda row: row.ends)
 
 
-def show(shape: Callable[[Sequence[Figures], int], Table], found: Sequence[Figures]) -> None:
-    """Print a table: fit for the window on a terminal, plain and as wide as it is anywhere else."""
-    console = printer(UNLIMITED)
-    console.print(shape(found, console.width))
-
-
-def printer(width: int) -> Console:
-    """What prints to a terminal as wide as it is, and plainly in so many characters a line to anything else."""
-    if not sys.stdout.isatty():
-        return Console(width=width, color_system=None)
-    console = Console()
-    return Console(color_system=None) if console.no_color else console  # no bold type either
-
-
-def fitting(columns: Sequence[Column], rows: Sequence[Row], width: int) -> Table:
-    """The table, without the columns that have to give way."""
-    written = [
-        (column, [visible(column.cell(row)) for row in rows]) for column in columns
-    ]  # once: intervals take their time
-    idle = [c for c in columns if rows and all(map(c.idle, rows))]
-    yielding = sorted((c for c in columns if c.yields and c not in idle), key=lambda c: c.yields)
-    gone: list[Column] = []
-    table = _table(written, rows, gone)
-    for column in (*idle, *yielding):
-        if width >= UNLIMITED or _width(table) <= width:  # measuring is as slow as printing
-            break
-        gone.append(column)
-        table = _table(written, rows, gone)
-    return table
-
-
-def _table(written: Sequence[tuple[Column, Sequence[str]]], rows: Sequence[Row], gone: Sequence[Column]) -> Table:
-    left = [(column, cells) for column, cells in written if column not in gone]
-    note = f"\nno room for: {', '.join(c.name for c in gone)}" if gone else ""
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        caption=CAPTION + note,
-        caption_justify="left",
-    )
-    for c, _ in left:
-        table.add_column(c.name, justify=c.side, no_wrap=not c.folds, overflow="fold", style=c.style)
-    for number, row in enumerate(rows):
-        table.add_row(*(Text(cells[number]) for _, cells in left), end_section=row.ends)
-    return table
-
-
-def _width(table: Table) -> int:
-    console = Console(width=UNLIMITED)
-    return Measurement.get(console, console.options, table).maximum
+def by_attempts(found: Sequence[Figures]) -> Listing[Row]:
+    """One row for each number of attempts of each run, so that the gain from each debug iteration is seen."""
+    rows = [Row(f, f.samples, a, ends=a == f.attempts) for f in found for a in range(1, f.attempts + 1)]
+    counts = "reached, passed: samples that came to that attempt, and that passed with it"
+    return Listing(BY_ATTEMPTS, rows, f"solve@budget: {CAPTION}\n{counts}", lambda row: row.ends)

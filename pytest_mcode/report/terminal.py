@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import textwrap
 import time
@@ -17,8 +16,8 @@ from pytest_mcode import options
 from pytest_mcode._errors import StoreError
 from pytest_mcode._types import Verdict
 from pytest_mcode.metrics import Rate
-from pytest_mcode.report.figures import Figures, figures
-from pytest_mcode.report.words import fault, model, plural, tries
+from pytest_mcode.report.figures import DISCORDANT, POWER, Figures, figures
+from pytest_mcode.report.words import fault, in_order, model, plural, tries
 from pytest_mcode.settings import Settings
 from pytest_mcode.spelling import spelled, visible
 from pytest_mcode.store import Store
@@ -129,6 +128,8 @@ def lines(found: Figures, database: str, wall: float) -> Iterator[Line]:
         rest = f"; all rates are of the {found.judged} that were judged" if found.judged else ""
         yield Line("not run", f"{found.missing} of {plural(run.planned, 'task')}{rest}", {"yellow": True})
     yield from spent(found, wall)
+    if found.judged:
+        yield Line("resolution", resolution(found))
     yield Line("more", shlex.join(command(found, database)), whole=True)
     solved = f"{found.solved}/{found.judged}"
     yield Line("solved", solved, {"bold": True, "green": found.solved == found.judged > 0})
@@ -145,10 +146,13 @@ def rates(found: Figures) -> Iterator[Line]:
         if found.all_samples
         else f"{first}, success within k"
     )
-    for k in sorted({k for k in (1, 2, 5, 10, 100) if k <= n} | {n}):
+    for k in usual(n):
         rate = found.pass_at(k)
         if rate is not None:
             yield Line(f"pass@{k}", f"{shown(rate)}  n = {n}{how}", {"bold": k == 1})
+    every = found.pass_hat(n) if n > 1 else None
+    if every is not None:
+        yield Line(f"pass^{n}", f"{shown(every)}  all {n} samples pass{first}")
     if found.samples * found.attempts > 1:
         rate = found.solved_within(found.samples)
         budget = f"{found.samples} x {found.attempts} attempts"
@@ -174,16 +178,10 @@ def errors(found: Figures) -> Iterator[Line]:
 def grouped(faults: Mapping[str, str]) -> list[tuple[str, list[str]]]:
     """The sentences on tasks, each with its tasks, the most frequent first; they may differ by the task's id."""
     groups: dict[str, list[str]] = {}
-    for task, sentence in sorted(faults.items(), key=lambda fault: _in_order(fault[0])):
+    for task, sentence in sorted(faults.items(), key=lambda fault: in_order(fault[0])):
         groups.setdefault(sentence.replace(task, "\0"), []).append(task)
     largest = sorted(groups.items(), key=lambda group: -len(group[1]))
     return [(sentence.replace("\0", tasks[0]), tasks) for sentence, tasks in largest]
-
-
-def _in_order(task: str) -> list[tuple[int, str]]:
-    """A key that sorts mine/9 before mine/10."""
-    parts = re.split(r"0*(\d+)", task)
-    return [(len(part) if number % 2 else 0, part) for number, part in enumerate(parts)]  # too long for int, perhaps
 
 
 def spent(found: Figures, wall: float) -> Iterator[Line]:
@@ -204,6 +202,20 @@ def command(found: Figures, database: str) -> list[str]:
     words = ["mcode", "results", "--benchmark", found.run.benchmark, "--model", found.run.model]
     words += ["--compare-samples"] if found.samples > 1 else []
     return words if database == options.default_database() else [*words, "--db", database]
+
+
+def usual(most: int) -> list[int]:
+    """The numbers of samples or attempts that are shown, up to the most there may be, which always is."""
+    return sorted({k for k in (1, 2, 5, 10, 100) if k <= most} | {most})
+
+
+def resolution(found: Figures) -> str:
+    """How small a difference between this run and another of the same tasks can be and still be seen."""
+    least = found.smallest_difference
+    if least is None:
+        return f"no difference to another run is seen with {plural(found.judged, 'task')}"
+    flips = f"{DISCORDANT:.0%} of tasks flip" if least < DISCORDANT else "all flips one way"
+    return f"differences of {100 * least:.1f} points and more ({POWER:.0%} power, {flips})"
 
 
 def shown(rate: Rate) -> str:

@@ -29,6 +29,8 @@ MODELS = ("granite3.3:2b", "granite3.3:8b", "qwen2.5-coder:7b", "qwen3:4b", "gem
 FAILURES = (Verdict.FAILED, Verdict.TIMEOUT, Verdict.TRUNCATED, Verdict.NO_CODE, Verdict.ERROR)
 WEIGHTS = (900, 40, 30, 25, 1)
 FLOOR = "import sqlalchemy, click, rich.console, rich.table"
+#: What an interval takes besides.
+STATISTICS = f"{FLOOR}, numpy, scipy.stats, scipy.optimize"
 
 
 class Maker:
@@ -146,9 +148,14 @@ def main() -> None:
     found = in_turn(
         {
             "imports alone": command("-c", FLOOR),
+            "imports with SciPy": command("-c", STATISTICS),
             "mcode results": command(*results),
             "… --json": command(*results, "--json"),
             "… of one benchmark and model, compared": command(*results, *one),
+            "… --by verdict": command(*results, "--by", "verdict"),
+            "… --run last": command(*results, "--run", "last"),
+            "… --run last --by task": command(*results, "--run", "last", "--by", "task"),
+            "mcode show": command("-m", "pytest_mcode", "show", "last", "7", "--db", str(path)),
         },
         chosen.rounds,
     )
