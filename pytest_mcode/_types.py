@@ -85,6 +85,7 @@ class Completion:
         finish_reason: ``stop``, or ``length`` when cut at the token limit.
         seconds: From the request to the whole answer; of the last request, if a server's fault cost some.
         tries: How often it was asked for: more than once where the server failed at first.
+        code: The program that it is as it stands, where it was given as one; None where code is to be taken out.
     """
 
     text: str
@@ -95,6 +96,7 @@ class Completion:
     finish_reason: str | None = None
     seconds: float = 0.0
     tries: int = 1
+    code: str | None = None
 
 
 class Mode(StrEnum):

@@ -6,7 +6,7 @@ import hashlib
 import importlib.util
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from pytest_mcode._parse import nearest
 from pytest_mcode._rows import storable
 from pytest_mcode._types import Task
 from pytest_mcode.settings import Settings
+from pytest_mcode.solvers.given import GIVEN
 
 MARK = "mcode"
 #: What was selected of each benchmark.
@@ -206,9 +207,9 @@ class Collection:
         found: Benchmark = mark.args[0]
         try:
             tasks = found.tasks.open(self._settings, self._cache)
+            chosen = _answerable(metafunc.config, found.name, tasks.ids)[: self._settings.limit]
         except DataError as error:
             raise pytest.Collector.CollectError(spelling.spelled(str(error), metafunc.config)) from error
-        chosen = range(len(tasks.ids))[: self._settings.limit]
         chosen = chosen[self._settings.shard_index or 0 :: self._settings.shard_count]
         refs = [TaskRef(found, tasks, index) for index in chosen]
         metafunc.parametrize("task", refs, ids=[ref.id for ref in refs], indirect=True)
@@ -234,6 +235,15 @@ class Collection:
                 there = ", ".join(sorted(self._declared)) or "none"
                 near = nearest(name, self._declared)
                 raise pytest.UsageError(f"There is no benchmark {name!r} in what was named{near}; there are {there}.")
+
+
+def _answerable(config: pytest.Config, benchmark: str, ids: Sequence[str]) -> Sequence[int]:
+    """The places of the tasks that can be answered: all, unless solutions were given."""
+    given = config.stash.get(GIVEN, None)
+    if given is None:
+        return range(len(ids))
+    given.require_known(ids, benchmark)
+    return [index for index, task_id in enumerate(ids) if task_id in given]
 
 
 def _is_of(done: Done, planned: Planned | None) -> bool:

@@ -18,7 +18,6 @@ from pytest_mcode import collect, options
 from pytest_mcode._errors import McodeError, StoreError, UsageError
 from pytest_mcode.settings import Settings
 from pytest_mcode.solvers import canary, servers
-from pytest_mcode.solvers.reference import NAME as REFERENCE
 from pytest_mcode.solvers.told import context_length, context_limit
 
 #: Bytes that a run needs at the least, and that leave it room.
@@ -89,8 +88,9 @@ def model(settings: Settings) -> Finding:
         told = servers.check(settings)
     except McodeError as error:
         return failed("model", error)
-    if settings.model == REFERENCE:
-        return Finding("model", Status.OK, "the reference solutions")
+    if not servers.is_asked(settings):
+        found = "the reference solutions" if settings.solutions is None else f"none: {settings.solutions} is judged"
+        return Finding("model", Status.OK, found)
     known = [told[name] for name in ("family", "parameter_size", "quantization", "root", "model_file") if name in told]
     digest = f"digest {told['model_digest'][:12]}" if "model_digest" in told else ""
     return Finding("model", Status.OK, ", ".join(filter(None, [settings.model, *known, digest])))
@@ -106,7 +106,7 @@ def context(settings: Settings) -> Finding:
 
 def context_of(settings: Settings, told: Mapping[str, str]) -> Finding:
     """The same, of a server that was asked already."""
-    if settings.model == REFERENCE:
+    if not servers.is_asked(settings):
         return Finding("context", Status.OK, "no model is asked")
     limit = context_limit(settings, told)
     if limit:
@@ -120,6 +120,8 @@ def context_of(settings: Settings, told: Mapping[str, str]) -> Finding:
 
 def answer(settings: Settings) -> Finding:
     """Whether the model answers, and in code: one tiny generation by the real solver."""
+    if settings.solutions is not None:
+        return Finding("answer", Status.OK, "not asked for: solutions are given")
     if settings.backend == "hf":
         return Finding("answer", Status.OK, "not asked for: the model would be loaded into this process")
     got = canary.ask(settings)

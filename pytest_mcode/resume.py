@@ -25,7 +25,7 @@ SELECTING = ("limit", "shard-count", "shard-index", "split")
 #: Runs that are looked through for one that was probably meant.
 RECENT = 20
 #: What a server tells that must be the same, and what it is called.
-MODEL_FACTS = {"model_digest": "the model's digest"}
+MODEL_FACTS = {"model_digest": "the model's digest", "solutions_digest": "the content of --mcode-solutions"}
 
 
 class Stored(Protocol):

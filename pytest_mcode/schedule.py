@@ -20,11 +20,13 @@ from pytest_mcode.collect import Done, Plan
 from pytest_mcode.dealer import Dealer
 from pytest_mcode.loop import AsCompleted, Order
 from pytest_mcode.outcome import Recorder
+from pytest_mcode.solvers.given import GIVEN
 from pytest_mcode.solving import Solving
 
 #: Tasks at the most that are ready to ask while others are answered, executed and recorded.
 READY = 32
 PLAN, CONCURRENCY, AHEAD, DONE = "mcode_plan", "mcode_concurrency", "mcode_ahead", "mcode_done"
+SOLUTIONS = "mcode_solutions"
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class Distribution:
         node.workerinput[PLAN] = str(self._path)
         node.workerinput[CONCURRENCY] = self._share.of_one(self._workers)
         node.workerinput[AHEAD] = self._ours
+        given = node.config.stash.get(GIVEN, None)
+        node.workerinput[SOLUTIONS] = None if given is None else str(given.directory)
         node.workerinput[DONE] = json.dumps(
             {name: [d.fingerprint, *sorted(d.judged)] for name, d in self._done.items()}
         )
@@ -160,12 +164,14 @@ class Worker:
         concurrency: How many requests it sends at once.
         ahead: Whether tasks are dealt by our scheduler.
         done: By benchmark, what earlier sessions have judged.
+        solutions: Where solutions that were given are laid out; None if none were.
     """
 
     plan: Path
     concurrency: int
     ahead: bool
     done: Mapping[str, Done]
+    solutions: Path | None
 
 
 def worker(config: pytest.Config) -> Worker | None:
@@ -174,4 +180,5 @@ def worker(config: pytest.Config) -> Worker | None:
     if told is None:
         return None
     done = {name: Done(print_, frozenset(ids)) for name, (print_, *ids) in json.loads(told[DONE]).items()}
-    return Worker(Path(told[PLAN]), told[CONCURRENCY], told[AHEAD], done)
+    solutions = told[SOLUTIONS]
+    return Worker(Path(told[PLAN]), told[CONCURRENCY], told[AHEAD], done, solutions and Path(solutions))

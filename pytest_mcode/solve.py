@@ -56,7 +56,9 @@ async def judge(
     task: Task, benchmark: Benchmark, sandbox: Sandbox, settings: Settings, index: int, completion: Completion
 ) -> Judgement:
     """Extract, execute and judge one completion. A fault of the sandbox is verdict ``error``."""
-    solution = extract(completion.text, entry_point=task.entry_point, preamble=task.preamble)
+    solution = completion.code
+    if solution is None:
+        solution = extract(completion.text, entry_point=task.entry_point, preamble=task.preamble)
     execution = None
     if solution is not None:
         program = benchmark.program(task, solution)

@@ -23,6 +23,8 @@ class Parts:
 
     solver: Callable[[], Solver]
     sandbox: Callable[[], Sandbox]
+    suited: Callable[[Settings, Task], Settings] = lambda settings, _: settings
+    """The settings of one task."""
 
 
 class Solving:
@@ -81,7 +83,7 @@ class Solving:
         except McodeError as error:
             return TaskResult(task.id, (), 0.0, fault=str(error))
         async with asyncio.timeout(budget):
-            return await solve(task, benchmark, solver, sandbox, self._settings)
+            return await solve(task, benchmark, solver, sandbox, self._parts.suited(self._settings, task))
 
     def _opened(self) -> tuple[Solver, Sandbox]:
         self._sandbox = self._sandbox or Late(self._parts.sandbox)

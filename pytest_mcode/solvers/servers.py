@@ -72,9 +72,14 @@ def check(settings: Settings) -> dict[str, str]:
     return {} if server is None else {**server.told, **model(settings, server)}
 
 
+def is_asked(settings: Settings) -> bool:
+    """Whether a model is asked at all."""
+    return settings.model != reference.NAME and settings.solutions is None
+
+
 def reach(settings: Settings) -> Server | None:
     """See that the server answers; None where no server is asked. What it raises is that of `check`."""
-    if settings.model == reference.NAME:
+    if not is_asked(settings):
         return None
     needed = EXTRAS.get(settings.backend)
     if needed is not None and find_spec(needed) is None:
@@ -198,7 +203,7 @@ def capacity(settings: Settings) -> Capacity:
     """How many requests to send at once: as many as asked for, as the server tells, or its kind's default."""
     if settings.concurrency is not None:
         return Capacity(settings.concurrency, "in each process, as asked")
-    if settings.model == reference.NAME:
+    if not is_asked(settings):
         return Capacity(REFERENCE, "no server is asked")
     slots = props(settings).get("total_slots") if settings.backend == "openai" else None
     if isinstance(slots, int) and slots > 0:
@@ -218,7 +223,7 @@ def root(url: str) -> str:
 
 def clock(settings: Settings) -> datetime | None:
     """The time that the server tells with its answers; None if none is asked, or it does not tell."""
-    if settings.model == reference.NAME or settings.backend not in ("ollama", "openai"):
+    if not is_asked(settings) or settings.backend not in ("ollama", "openai"):
         return None
     ollama = settings.backend == "ollama"
     try:
