@@ -53,6 +53,33 @@ def number(least: float, most: float = float("inf"), *, above: bool = False) -> 
     return parse
 
 
+def share(text: str) -> float:
+    """Parse a share: a number from 0 to 1, or one of per cent with its sign."""
+    from decimal import Decimal
+
+    number_, per_cent = text.removesuffix("%"), text.endswith("%")
+    try:
+        value = Decimal(number_) / (100 if per_cent else 1)  # exact: a rate may be just as large
+        inside = 0 <= value <= 1
+    except ArithmeticError:  # no number, or none that can be compared
+        inside = False
+    if not inside:
+        raise ValueError("a share from 0 to 1, or in per cent with the sign: 0.6 or 60%")
+    return float(value)
+
+
+def so_many(text: str) -> str:
+    """Parse a whole number, or a share in per cent; the text itself is the value."""
+    try:
+        if text.endswith("%"):
+            share(text)
+        else:
+            whole(0)(text)
+    except ValueError:
+        raise ValueError("a whole number of at least 0, or a share in per cent: 3 or 2%") from None
+    return text
+
+
 def one_of(*known: str) -> Callable[[str], str]:
     """Parse one of the names."""
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pytest
 
@@ -32,6 +32,25 @@ class Results(Protocol):
 
     def leave(self, run_id: str) -> None:
         """Record that this process has ended its work on the run."""
+        ...
+
+
+class Ruling(NamedTuple):
+    """What the gates say of a session: whether all were passed, and whether its errors are few enough to be borne."""
+
+    passed: bool = True
+    errors_borne: bool = False
+
+
+class Judging(Protocol):
+    """What the recorder needs of the gates."""
+
+    def agree(self, planned: Planned) -> None:
+        """Raise a `UsageError` if what is about to run could not be judged."""
+        ...
+
+    def judge(self, runs: Mapping[str, str]) -> Ruling:
+        """Judge the runs of this session, by benchmark, as they are recorded."""
         ...
 
 
@@ -81,12 +100,13 @@ class Recorder:
         store: Where rows go.
         begin: Records the start of a run on one benchmark, or goes on with one, and returns the run's id.
         breaker: Ends the session when nothing but faults comes.
+        gates: Say at the end whether the figures will do.
     """
 
     def __init__(
-        self, config: pytest.Config, store: Results, begin: Callable[[Planned], str], breaker: Breaker
+        self, config: pytest.Config, store: Results, begin: Callable[[Planned], str], breaker: Breaker, gates: Judging
     ) -> None:
-        self._config, self._store, self._begin, self._breaker = config, store, begin, breaker
+        self._config, self._store, self._begin, self._breaker, self._gates = config, store, begin, breaker, gates
         self._plan = Plan(())
         self._left: dict[str, set[str]] = {}
         self.runs: Mapping[str, str] = {}
@@ -106,6 +126,8 @@ class Recorder:
         self._plan = found
         self._left = {p.benchmark: set(p.tasks.values()) for p in found.benchmarks}
         with self._ending_the_run():
+            for planned in found.benchmarks:
+                self._gates.agree(planned)
             self.runs = {p.benchmark: self._begin(p) for p in found.benchmarks}
             for benchmark, left in self._left.items():
                 if not left:
@@ -159,17 +181,18 @@ class Recorder:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """An unsolved task is data: the status is 0 if every task was judged, and other tests did not fail."""
+        """An unsolved task is data: the status is 0 if every task was judged, and gates and other tests were passed."""
         for run_id in self.runs.values():
             with suppress(StoreError):  # it has ended the run already
                 self._store.leave(run_id)
         if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self.runs:
             session.exitstatus = pytest.ExitCode.OK  # all had been judged before
+        ruling = self._gates.judge(self.runs)
         stopped = session.shouldfail or session.shouldstop
-        only_unsolved = session.testsfailed == self.counts[Status.UNSOLVED]
-        if session.exitstatus == pytest.ExitCode.TESTS_FAILED and only_unsolved and not stopped:
+        borne = self.counts[Status.UNSOLVED] + (self.counts[Status.ERROR] if ruling.errors_borne else 0)
+        if session.exitstatus == pytest.ExitCode.TESTS_FAILED and session.testsfailed == borne and not stopped:
             session.exitstatus = pytest.ExitCode.OK
-        if session.exitstatus == pytest.ExitCode.OK and any(self._left.values()):
+        if session.exitstatus == pytest.ExitCode.OK and (any(self._left.values()) or not ruling.passed):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,11 @@ def locks_of_its_own(
     """Let no run that a test starts wait for the timeouts of another test's."""
     if "pytester" in request.fixturenames:
         monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_summary_of_this_session() -> Iterator[None]:
+    """Let no run that a test starts write to the page of the CI job that runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+        yield

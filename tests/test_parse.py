@@ -5,9 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_mcode._parse import names, nearest, number, one_of, some, switch, whole
+from pytest_mcode._parse import names, nearest, number, one_of, share, so_many, some, switch, whole
 
 Parser = Callable[[str], object]
+SHARE = "a share from 0 to 1, or in per cent with the sign"
+SO_MANY = "a whole number of at least 0, or a share in per cent"
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,13 @@ Parser = Callable[[str], object]
         (names, "humaneval", ("humaneval",)),
         (names, " mbpp, humaneval ,, mbpp", ("mbpp", "humaneval")),
         (some, "granite3.3:8b", "granite3.3:8b"),
+        (share, "0.6", 0.6),
+        (share, "1", 1.0),
+        (share, "60%", 0.6),
+        (share, "33.3 %", 0.333),
+        (share, "0%", 0.0),
+        (so_many, "0", "0"),
+        (so_many, "2%", "2%"),
     ],
 )
 def test_a_text_becomes_its_value(parse: Parser, text: str, value: object) -> None:
@@ -61,6 +70,8 @@ def test_a_text_becomes_its_value(parse: Parser, text: str, value: object) -> No
         (names, "", "names with commas between"),
         (names, " , ", "names with commas between"),
         (some, "", "not empty"),
+        *((share, text, f"{SHARE}: 0.6 or 60%") for text in ("60", "101%", "-0.1", "nan", "inf", "", "%", "1e999")),
+        *((so_many, text, f"{SO_MANY}: 3 or 2%") for text in ("-1", "0.5", "101%", "nan%", "", "many")),
     ],
 )
 def test_what_is_no_value_is_told_what_one_would_be(parse: Parser, text: str, words: str) -> None:
