@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mcode._errors import UsageError
-from pytest_mcode.settings import OPTIONS, Option
+from pytest_mcode.settings import IMPORTED, OPTIONS, Option
 
 if TYPE_CHECKING:
     from pytest_mcode.store import Run
 
-#: Options of how a session was started, which the next one decides anew.
-OF_A_SESSION = ("bench", "resume", "run-id", "pull")
+#: Options of how a session was started and what was asked of its figures, which the next one decides anew.
+OF_A_SESSION = ("bench", "resume", "run-id", "pull", *(o.name for o in OPTIONS if o.group == "gates"))
 
 
 def command(run: Run, replaced: Collection[str]) -> list[str]:
@@ -35,7 +35,7 @@ def command(run: Run, replaced: Collection[str]) -> list[str]:
 def _flags(run: Run, without: Collection[str]) -> Iterator[str]:
     for opt in OPTIONS:
         value = run.config.get(opt.name, opt.default)
-        if opt.name in without or value == opt.default:
+        if opt.name in without or value in (opt.default, IMPORTED):
             continue
         yield from [f"--{opt.name}"] if opt.is_switch else [f"--{opt.name}", _text(opt, value)]
 

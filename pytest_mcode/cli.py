@@ -12,7 +12,12 @@ import click
 
 from pytest_mcode import options, spelling
 from pytest_mcode._errors import McodeError, UsageError
+from pytest_mcode.commands.compare import compare
+from pytest_mcode.commands.exchange import export, import_, score
+from pytest_mcode.commands.page import report
 from pytest_mcode.commands.results import results
+from pytest_mcode.commands.show import show
+from pytest_mcode.commands.sweep import sweep
 from pytest_mcode.settings import GROUPS, OPTIONS, Option
 
 #: The ini file of ``mcode bench``: an unrelated project's own settings and conftest files cannot break a run.
@@ -172,7 +177,8 @@ def bench_options(command: Callable[..., Any]) -> Callable[..., Any]:
     cls=Bench,
     short_help="Run a benchmark on a model.",
     epilog="Every option may also be set in the environment: MCODE_MODEL=granite3.3:8b. Exit status: 0 every task was "
-    "judged, solved or not; 1 a task met an error or was not run; 2 interrupted; 4 nothing could be run as asked.",
+    "judged, solved or not; 1 a task met an error or was not run, or a gate was missed; 2 interrupted; 4 nothing could "
+    "be run as asked.",
 )
 @bench_options
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
@@ -227,6 +233,13 @@ def out_of_order(word: str) -> str:
 
 
 main.add_command(results)
+main.add_command(compare)
+main.add_command(report)
+main.add_command(show)
+main.add_command(export)
+main.add_command(import_)
+main.add_command(score)
+main.add_command(sweep)
 
 
 @main.command(cls=Rerun, short_help="Run again what a run did.")

@@ -23,10 +23,11 @@ def declare(parser: pytest.Parser) -> None:
     """Add every option to pytest as a flag and an ini value."""
     group = parser.getgroup("mcode", "mCode: benchmarks of code-writing models")
     for opt in OPTIONS:
+        described = opt.described.replace("%", "%%")  # argparse would format it
         if opt.is_switch:
-            group.addoption(opt.flag, action="store_const", const="true", dest=opt.dest, help=opt.described)
+            group.addoption(opt.flag, action="store_const", const="true", dest=opt.dest, help=described)
         else:
-            group.addoption(opt.flag, dest=opt.dest, metavar=opt.metavar, help=opt.described)
+            group.addoption(opt.flag, dest=opt.dest, metavar=opt.metavar, help=described)
         kind: Any = opt.kind  # pytest types it as a Literal
         parser.addini(opt.dest, f"{opt.flag}: {opt.help}", type=kind, default=None)
 
@@ -81,7 +82,7 @@ def resolve(config: pytest.Config) -> Settings:
 
 def checked(settings: Settings) -> Settings:
     """Refuse combinations that cannot be meant."""
-    if not settings.model:
+    if not settings.model and settings.solutions is None:
         raise UsageError("No model was named: add --mcode-model=NAME, or --mcode-model=reference to try the harness.")
     if settings.shard_index is None and settings.shard_count > 1:
         raise UsageError(f"--mcode-shard-count={settings.shard_count} needs --mcode-shard-index: which one is this?")
@@ -93,11 +94,23 @@ def checked(settings: Settings) -> Settings:
         raise UsageError(f"--mcode-seed={settings.seed} leaves no seeds for so many samples: {SEEDS} is the last one.")
     if "://" in settings.db:
         raise UsageError("--mcode-db is the path of a file, and what was given is an address: name a SQLite file.")
-    if settings.data is not None and len(settings.bench) > 1:
-        raise UsageError("--mcode-data is one benchmark's file: name a single benchmark with it.")
-    if settings.run_id is not None and len(settings.bench) > 1:
-        raise UsageError("--mcode-run-id is one run's, and each benchmark is a run: name a single benchmark with it.")
+    if len(settings.bench) > 1:
+        _require_for_several(settings)
+    if settings.fail_under_lower and settings.fail_under is None:
+        raise UsageError("--mcode-fail-under-lower is about --mcode-fail-under: which rate is to be reached?")
+    if settings.max_regression is not None and settings.baseline is None:
+        raise UsageError("--mcode-max-regression needs --mcode-baseline: which run is it to be compared with?")
     return settings
+
+
+def _require_for_several(settings: Settings) -> None:
+    """Refuse, with several benchmarks, what can be of one alone."""
+    if settings.data is not None:
+        raise UsageError("--mcode-data is one benchmark's file: name a single benchmark with it.")
+    if settings.solutions is not None:
+        raise UsageError("--mcode-solutions are one benchmark's: name a single benchmark with it.")
+    if settings.run_id is not None:
+        raise UsageError("--mcode-run-id is one run's, and each benchmark is a run: name a single benchmark with it.")
 
 
 def ollama_url(settings: Settings) -> str:
@@ -114,6 +127,11 @@ def openai_url(settings: Settings) -> str:
 def api_key() -> str:
     """The key for OpenAI-compatible servers; local ones take any."""
     return os.environ.get("OPENAI_API_KEY") or "none"
+
+
+def step_summary() -> str | None:
+    """The file whose Markdown GitHub shows on the page of the job that is running; None outside of its jobs."""
+    return os.environ.get("GITHUB_STEP_SUMMARY") or None
 
 
 def forget_pytest() -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mcode import collect, options, schedule
+from pytest_mcode import collect, options, replay, schedule
 from pytest_mcode._errors import McodeError
 from pytest_mcode.breaker import Breaker
 from pytest_mcode.fixtures import Fixtures
@@ -26,7 +26,7 @@ from pytest_mcode.report.words import model, tries
 from pytest_mcode.resume import NEW, Resumption, resumption, this_process
 from pytest_mcode.sandboxes import open_sandbox
 from pytest_mcode.settings import Settings
-from pytest_mcode.solvers import open_solver
+from pytest_mcode.solvers.given import GIVEN
 from pytest_mcode.solving import Parts, Solving
 from pytest_mcode.spelling import spelled
 
@@ -46,6 +46,7 @@ def activate(config: pytest.Config) -> None:
     register(Reporting(), "mcode-reporting")
     worker = schedule.worker(config)
     if worker is not None:
+        settings = replay.continued(config, settings, worker.solutions)
         register(collect.Collection(settings, cache, worker.done), "mcode-collection")
         solving = solve_here(config, replace(settings, concurrency=worker.concurrency))
         register(WorkerPlan(worker.plan), "mcode-plan")
@@ -54,6 +55,7 @@ def activate(config: pytest.Config) -> None:
             register(schedule.WorkerLoop(solving), "mcode-loop")
         return
     prepared = collect.prepare(settings, cache)
+    settings = replay.begun(config, settings, prepared)
     found = Found() if config.option.collectonly else record(config, settings)
     register(collect.Collection(settings, cache, found.resumed.done), "mcode-collection")
     origins = {name: tasks.origin for name, tasks in prepared.items()}
@@ -72,7 +74,8 @@ class Found:
 
 def solve_here(config: pytest.Config, settings: Settings) -> Solving:
     """Let this process solve tasks."""
-    solving = Solving(settings, Parts(partial(open_solver, settings), partial(open_sandbox, settings)))
+    parts = Parts(replay.opener(config, settings), partial(open_sandbox, settings), replay.suited(config))
+    solving = Solving(settings, parts)
     config.pluginmanager.register(Fixtures(solving), "mcode-fixtures")
     return solving
 
@@ -85,8 +88,11 @@ def record(config: pytest.Config, settings: Settings) -> Found:
         from pytest_mcode.report.terminal import Summary
         from pytest_mcode.solvers import servers
         from pytest_mcode.store import Store
+        from pytest_mcode.thresholds import Gates, baselines, checked
 
-        server, capacity = servers.check(settings), servers.capacity(settings)
+        candidates = checked(settings)
+        server = {**servers.check(settings), **replay.facts(config)}
+        capacity = servers.capacity(settings)
         isolation = sandbox.result()
     chosen = replace(settings, concurrency=capacity.requests)
     notes = before_a_run(settings, server)
@@ -95,13 +101,15 @@ def record(config: pytest.Config, settings: Settings) -> Found:
     share = schedule.Share(capacity.requests, each=settings.concurrency is not None)
     ahead = 1 if capacity.requests == 1 else schedule.with_ready(capacity.requests)
     breaker = Breaker(ahead, partial(missing, settings))
-    recorder = Recorder(
-        config, store, partial(begin, store, chosen, {**server, "isolation": isolation}, resumed), breaker
-    )
+    under_way = [unfinished.run.id for unfinished in resumed.runs.values()]
+    gates = Gates(config, store, settings, baselines(candidates, under_way, settings, server))
+    facts = {**server, "isolation": isolation}
+    recorder = Recorder(config, store, partial(begin, store, chosen, facts, resumed), breaker, gates)
     order = partial(longest_first, store, settings.model, recorder)
     register = config.pluginmanager.register
     register(recorder, "mcode-recorder")
     register(Summary(store, recorder, settings), "mcode-summary")
+    register(gates, "mcode-gates")  # after the summary: what is registered last writes last
     if schedule.is_controller(config):
         register(schedule.Distribution(config, recorder, share, order, resumed.done), "mcode-distribution")
     else:
@@ -113,7 +121,7 @@ def record(config: pytest.Config, settings: Settings) -> Found:
         if progress.suits(config, terminal):
             register(progress.Progress(recorder, terminal), "mcode-progress")
     register(Terminable(), "mcode-terminable")
-    return Found(isolation, capacity.told, resumed, notes)
+    return Found(isolation, capacity.told, resumed, (*notes, *gates.notes))
 
 
 def longest_first(store: Store, model: str, recorder: Recorder, ids: Sequence[str]) -> Sequence[int]:
@@ -197,14 +205,17 @@ class Header:
     def pytest_report_header(self, config: pytest.Config) -> list[str]:
         """A line on the model, one on the sandbox, one on each data set, and what was asked for in vain."""
         s = self._settings
-        how = f"{tries(s.samples, 1 + s.debug_iters)}, temperature {s.sampling_temperature:g}"
+        given = config.stash.get(GIVEN, None)
+        how = tries(s.samples, 1 + s.debug_iters)
+        how += "" if given else f", temperature {s.sampling_temperature:g}"
         lines = [f"mcode: {model(s.model, s.backend)}, {how}"]
+        lines += [f"mcode: solutions from {given.origin.told}"] if given else []
         lines += [f"mcode: {self._found.requests}"] if self._found.requests else []
         lines += [f"mcode: sandbox {s.sandbox}, isolation: {self._found.isolation}"]
         lines += [f"mcode: {name}, {origin}" for name, origin in self._origins.items()]
         lines += self._found.resumed.notes
         lines += [f"mcode: {note}" for note in self._found.notes]
-        if s.samples > 1 and s.sampling_temperature == 0:
+        if s.samples > 1 and s.sampling_temperature == 0 and not given:
             lines.append("mcode: at temperature 0 the samples of a task will be alike: is --mcode-temperature meant?")
         if s.retrieval is not None:
             lines.append(f"mcode: --mcode-retrieval={s.retrieval} has no effect on this benchmark.")

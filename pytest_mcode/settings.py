@@ -12,17 +12,19 @@ from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from pytest_mcode import _url
-from pytest_mcode._parse import identifier, names, number, one_of, some, switch, whole
+from pytest_mcode._parse import identifier, names, number, one_of, share, so_many, some, switch, whole
 
 BACKENDS = ("ollama", "openai", "litellm", "hf")
 SANDBOXES = ("docker", "process")
+#: The backend of solutions that were made elsewhere, and how a run is named where a file could be.
+IMPORTED, RUN = "imported", "run:"
 FEEDBACK = ("tests", "none")
 RECIPES = ("evalplus",)
 #: The largest seed: 32 bits with a sign are what every server takes.
 SEEDS = 2**31 - 1
 #: The most samples of a task: more would fill the memory before anything was measured.
 SAMPLES = 10_000
-GROUPS = ("what to run", "model", "sampling", "judging", "prompts", "results")
+GROUPS = ("what to run", "model", "sampling", "judging", "prompts", "results", "gates")
 
 
 class Option(NamedTuple):
@@ -138,6 +140,15 @@ class Settings:
     data: str | None = option(
         None, "local JSON, JSONL(.gz) or Parquet file with the hub's columns", "what to run", some, "PATH"
     )
+    solutions: str | None = option(
+        None,
+        "judge the samples of a file or directory, or of a run as run:ID, and ask no model",
+        "what to run",
+        some,
+        "FILE",
+        answers=True,
+        newer=True,
+    )
     sandbox: str = option(
         "docker", "where programs run: " + ", ".join(SANDBOXES), "judging", one_of(*SANDBOXES), "NAME", answers=True
     )
@@ -174,7 +185,22 @@ class Settings:
     run_id: str | None = option(
         None, "id of the new run; with resume, of the run to go on with", "results", identifier, "ID"
     )
+    sweep: str | None = option(None, "name of the sweep that the run belongs to", "results", identifier, "NAME")
     db: str = option("experiments/results/results.db", "results database", "results", some, "PATH")
+    fail_under: float | None = option(
+        None, "least share solved, of the tasks judged, for status 0: 0.6 or 60%", "gates", share, "RATE"
+    )
+    fail_under_lower: bool = option(False, "ask it of the lower end of the rate's 95 % interval", "gates", switch)
+    baseline: str | None = option(
+        None, "run, or database file with one, that must not be shown to have solved more", "gates", some, "RUN"
+    )
+    max_regression: float | None = option(
+        None, "points that may be lost against the baseline [default: 0]", "gates", number(0, 100), "POINTS"
+    )
+    max_errors: str | None = option(
+        None, "tasks that may meet an error for status 0, 3 or 2% [default: none]", "gates", so_many, "N"
+    )
+    summary: str | None = option(None, "write a Markdown summary for a CI job's page", "gates", some, "FILE")
 
     @property
     def sampling_temperature(self) -> float:
@@ -187,7 +213,9 @@ class Settings:
         values = {o.name: getattr(self, attribute(o)) for o in OPTIONS}
         server = None if self.base_url is None else _url.without_credentials(self.base_url)
         database = _url.without_credentials(self.db) if "://" in self.db else self.db
-        return {**values, "bench": list(self.bench), "base-url": server, "db": database}
+        given = self.solutions  # the database after a run's id may be an address with a password
+        solutions = given.partition("@")[0] if given and given.startswith(RUN) else given
+        return {**values, "bench": list(self.bench), "base-url": server, "db": database, "solutions": solutions}
 
     @property
     def hashed(self) -> str:

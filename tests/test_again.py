@@ -69,7 +69,8 @@ def test_every_option_is_carried_or_left_out_on_purpose() -> None:
     changed = {option.name: kinds[option.kind] for option in OPTIONS}
     run = dataclasses.replace(row(EVERY), config={**EVERY.stored, **changed})
     carried = {word.removeprefix("--") for word in command(run, ()) if word.startswith("--")}
-    assert {option.name for option in OPTIONS} - carried == {"bench", "resume", "run-id", "pull"}
+    gates = {"fail-under", "fail-under-lower", "baseline", "max-regression", "max-errors", "summary"}
+    assert {option.name for option in OPTIONS} - carried == {"bench", "resume", "run-id", "pull", *gates}
 
 
 def mcode(place: Path, *words: str) -> str:

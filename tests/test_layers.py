@@ -32,10 +32,10 @@ LAYERS = {
     "benchmark": ("_benchmark", "forms", "__init__"),
     "task": ("solve",),
     "session": (
-        *("recorded", "engine", "solving", "collect", "preflight", "breaker", "provenance", "resume"),
-        *("fixtures", "outcome", "loop", "dealer", "schedule", "progress", "session"),
+        *("recorded", "replay", "engine", "solving", "collect", "preflight", "breaker", "provenance", "resume"),
+        *("fixtures", "outcome", "thresholds", "loop", "dealer", "schedule", "progress", "session"),
     ),
-    "entry points": ("plugin", "front", "again", "doctor", "commands/", "cli", "__main__"),
+    "entry points": ("plugin", "front", "again", "doctor", "sweeping/", "commands/", "cli", "__main__"),
     "benchmarks": ("benchmarks/",),
 }
 ORDER = [unit for units in LAYERS.values() for unit in units]
@@ -46,12 +46,15 @@ HEAVY: dict[str, str | tuple[str, ...]] = {
     "datasets": "_hub.py",
     "docker": "sandboxes/",
     "filelock": "_files.py",
+    "jinja2": "report/page/",
     "mellea": "solvers/",
     "numpy": "_statistics.py",
     "pandas": "nothing",
     "platformdirs": "options.py",
-    "pyarrow": "_files.py",
-    "rich": ("report/table.py", "solvers/pulling.py", "doctor.py"),
+    "plotly": "nothing",  # the page takes its script as a file
+    "pyarrow": ("_files.py", "report/exports.py"),
+    "pygments": "report/page/",
+    "rich": ("report/tabular.py", "report/comparison.py", "report/attempts.py", "solvers/pulling.py", "doctor.py"),
     "scipy": "_statistics.py",
     "sqlalchemy": ("_tables.py", "_tallies.py", "store.py"),
     "tenacity": "solvers/generation.py",

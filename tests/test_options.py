@@ -34,6 +34,7 @@ GIVEN: dict[str, tuple[str, object]] = {
     "shard-index": ("1", 1),
     "split": ("test", "test"),
     "data": ("rows.jsonl", "rows.jsonl"),
+    "solutions": ("samples.jsonl", "samples.jsonl"),
     "sandbox": ("process", "process"),
     "image": ("python:3.8", "python:3.8"),
     "timeout": ("2.5", 2.5),
@@ -42,15 +43,22 @@ GIVEN: dict[str, tuple[str, object]] = {
     "retrieval": ("bm25", "bm25"),
     "resume": ("true", True),
     "run-id": ("nightly-7", "nightly-7"),
+    "sweep": ("small-models", "small-models"),
     "pull": ("true", True),
     "db": ("other.db", "other.db"),
+    "fail-under": ("0.6", 0.6),
+    "fail-under-lower": ("true", True),
+    "baseline": ("nightly-6", "nightly-6"),
+    "max-regression": ("2.5", 2.5),
+    "max-errors": ("2%", "2%"),
+    "summary": ("job.md", "job.md"),
 }
 VALUES = {name: value for name, (_, value) in GIVEN.items()}
 
 #: The options whose value may change what an answer comes to.
 ANSWERS = {
     *("model", "backend", "context", "samples", "all-samples", "debug-iters", "temperature", "top-p", "seed"),
-    *("max-tokens", "sandbox", "image", "timeout", "recipe", "feedback"),
+    *("max-tokens", "sandbox", "image", "timeout", "recipe", "feedback", "solutions"),
 }
 
 
@@ -100,6 +108,7 @@ def test_the_options_are_these() -> None:
         "shard-index": None,
         "split": None,
         "data": None,
+        "solutions": None,
         "sandbox": "docker",
         "image": "python:3.12-slim",
         "timeout": 60.0,
@@ -108,8 +117,15 @@ def test_the_options_are_these() -> None:
         "retrieval": None,
         "resume": False,
         "run-id": None,
+        "sweep": None,
         "pull": False,
         "db": "experiments/results/results.db",
+        "fail-under": None,
+        "fail-under-lower": False,
+        "baseline": None,
+        "max-regression": None,
+        "max-errors": None,
+        "summary": None,
     }
 
 
@@ -218,6 +234,18 @@ def test_the_benchmarks_are_known_before_the_rest_is_looked_at(pytester: pytest.
             "--mcode-run-id=a/b",
             "--mcode-run-id is 'a/b', but must be up to 100 letters, digits and ._- after a letter or digit.",
         ),
+        (
+            "--mcode-fail-under=60",
+            "--mcode-fail-under is '60', but must be a share from 0 to 1, or in per cent with the sign: 0.6 or 60%.",
+        ),
+        (
+            "--mcode-max-regression=-1",
+            "--mcode-max-regression is '-1', but must be a number of at least 0 and at most 100.",
+        ),
+        (
+            "--mcode-max-errors=half",
+            "--mcode-max-errors is 'half', but must be a whole number of at least 0, or a share in per cent: 3 or 2%.",
+        ),
     ],
 )
 def test_a_wrong_value_gets_one_sentence(pytester: pytest.Pytester, flag: str, sentence: str) -> None:
@@ -275,6 +303,14 @@ def test_a_wrong_value_is_blamed_on_where_it_stands(pytester: pytest.Pytester, m
         (
             ["--mcode-model=m", "--mcode-db=http://me:secret@host/x.db"],
             "--mcode-db is the path of a file, and what was given is an address: name a SQLite file.",
+        ),
+        (
+            ["--mcode-model=m", "--mcode-fail-under-lower"],
+            "--mcode-fail-under-lower is about --mcode-fail-under: which rate is to be reached?",
+        ),
+        (
+            ["--mcode-model=m", "--mcode-max-regression=2"],
+            "--mcode-max-regression needs --mcode-baseline: which run is it to be compared with?",
         ),
     ],
 )
