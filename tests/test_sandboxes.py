@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -107,6 +108,27 @@ def test_a_solution_that_does_not_compile_fails_while_loading(execute: Execute) 
     assert not execution.passed
     assert execution.phase == "solution"
     assert "SyntaxError" in execution.stderr
+
+
+def test_without_a_package_that_tests_need_nothing_is_judged(bench: Bench) -> None:
+    with pytest.raises(
+        SandboxError, match=r"import no_such_package, which the sandbox's Python .* \(/.*No mod"
+    ):
+        bench.wait(bench.pool.run(Program("", "", needs=("no_such_package",)), timeout=10))
+
+
+def test_a_package_that_tests_need_is_there_and_imported_once(bench: Bench) -> None:
+    needs = Program("", "import sys; print('numpy' in sys.modules); import numpy", needs=("numpy",))
+    executions = [bench.wait(bench.pool.run(needs, timeout=10)) for _ in range(2)]
+    assert [execution.passed for execution in executions] == [True, True]
+    assert executions[1].stdout == "True\n"
+
+
+def test_a_program_may_use_the_memory_that_it_needs(bench: Bench) -> None:
+    greedy = Program("held = bytearray(3 << 29)", "assert len(held) == 3 << 29")
+    assert not bench.wait(bench.pool.run(greedy, timeout=10)).passed
+    assert bench.wait(bench.pool.run(replace(greedy, memory=1 << 31), timeout=10)).passed
+    assert not bench.wait(bench.pool.run(greedy, timeout=10)).passed
 
 
 def test_what_a_program_prints_is_kept(execute: Execute) -> None:

@@ -108,6 +108,9 @@ class ProcessLink:
             raise TimeoutError("it does not answer")
         return self._out.read(1 << 18)
 
+    def allow(self, memory: int) -> None:
+        """Nothing is to be done: each process has its own limit."""
+
     def last_words(self) -> str:
         """Its stderr so far."""
         self._words.seek(0)

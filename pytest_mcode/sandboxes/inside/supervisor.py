@@ -1,9 +1,9 @@
 """Waits for jobs on stdin, runs the program of each in processes of its own, and answers with what it saw.
 
 Both directions are frames. The first, as JSON, tells of the place (`main`). A job is a frame of JSON (``mode``:
-``two-phase`` or ``isolated``; ``timeout`` in seconds; ``parts``: two sizes) and then two parts of so many bytes, which
-are frames for the program's processes: what the solution's is given at once, and what brings the tests. They pass
-through here unread (`buffers`).
+``two-phase`` or ``isolated``; ``timeout`` in seconds; ``needs``: packages of the tests; ``parts``: two sizes) and then
+two parts of so many bytes, which are frames for the program's processes: what the solution's is given at once, and what
+brings the tests. They pass through here unread (`buffers`).
 
 An answer is a frame of JSON: how the program ended (``end``: ``passed``, ``failed``, ``timeout``, ``output``, or
 ``unfit`` where the tests pass what cannot cross between processes), and what was seen of it. ``streams`` has for the
@@ -49,6 +49,7 @@ class Supervisor:
         open_streams()
         self._wake = wake_at_child_exit()
         self._standing = standing()
+        self._loaded: set[str] = set()
 
     def serve(self) -> NoReturn:
         """Say what we are, then answer jobs until the host is gone."""
@@ -103,6 +104,15 @@ class Supervisor:
         forget(children)
         parts.close()
         frames.write_all(self._outbox, [frames.pack_json({"clean": clean and not killed})])
+        self._load(job["needs"])
+
+    def _load(self, needs: list[str]) -> None:
+        """Import packages, once, that the next programs will probably need, so that each finds them there."""
+        new = [name for name in needs if name not in self._loaded]
+        if new:
+            self._loaded.update(new)
+            preload(new)
+            settle()
 
     def _answer(self, trial: Trial, end: str, *, out_of_memory: bool) -> None:
         streams = trial.streams
@@ -172,12 +182,17 @@ def preload(names: Iterable[str]) -> None:
             pass
 
 
+def settle() -> None:
+    """Leave what is loaded alone from now on: a collection in a child would touch, and so copy, every page."""
+    gc.collect()
+    gc.freeze()
+
+
 def main() -> NoReturn:
     """Serve, in the place that the first frame tells of: as PID 1 of a namespace, or as a process among others."""
     place = json.loads(frames.read(0) or b"null")
     preload(PRELOADED.split())
     surroundings()
-    gc.collect()
-    gc.freeze()  # a collection in a child would touch, and so copy, every page
+    settle()
     alone = place["alone"] and os.getpid() == 1
     Supervisor(Alone(place["writable"], many=place["many_uids"]) if alone else Guest()).serve()
