@@ -32,7 +32,9 @@ class ProcessHome:
         if os.name != "posix":
             raise SandboxError("The process sandbox needs Linux or macOS: use --mcode-sandbox=docker here.")
         self._level = level or levels.best()
-        self.place = Place(alone=self._level.alone, writable=self._level.writable)
+        self.place = Place(
+            alone=self._level.alone, writable=self._level.writable, walled=self._level.walled, readable=levels.SYSTEM
+        )
 
     @property
     def isolation(self) -> str:

@@ -29,6 +29,7 @@ from . import frames
 from .buffers import received
 from .child import Child, open_streams, surroundings
 from .cleaning import PATIENCE, Alone, Guest, standing, told
+from .landlock import Walls
 from .trial import Trial
 
 ISOLATED = "isolated"
@@ -43,8 +44,8 @@ KEPT = 1 << 16
 class Supervisor:
     """The loop: one program at a time."""
 
-    def __init__(self, home: Any) -> None:
-        self._home = home
+    def __init__(self, home: Any, walls: Walls | None) -> None:
+        self._home, self._walls = home, walls
         self._inbox, self._outbox = claim_streams()
         open_streams()
         self._wake = wake_at_child_exit()
@@ -72,7 +73,7 @@ class Supervisor:
     def _fork(self, processes: int) -> list[Child]:
         """Fork what the next program will probably need, before it is known."""
         ends = socket.socketpair()
-        children = [Child(self._home, KEPT, end) for end in ends[:processes]]
+        children = [Child(self._home, self._walls, KEPT, end) for end in ends[:processes]]
         ends[1].close()
         return children
 
@@ -195,4 +196,10 @@ def main() -> NoReturn:
     surroundings()
     settle()
     alone = place["alone"] and os.getpid() == 1
-    Supervisor(Alone(place["writable"], many=place["many_uids"]) if alone else Guest()).serve()
+    home = Alone(place["writable"], many=place["many_uids"]) if alone else Guest()
+    Supervisor(home, walls(place["readable"]) if place["walled"] else None).serve()
+
+
+def walls(readable: list[str]) -> Walls:
+    """What programs may touch here: this Python, the system, what processes tell of themselves, and our directory."""
+    return Walls([*readable, sys.prefix, sys.exec_prefix, sys.base_prefix, "/proc"], os.getcwd())
