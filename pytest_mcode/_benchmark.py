@@ -76,9 +76,16 @@ class Benchmark:
     program: Callable[[Task, str], Program]
 
 
-def function_program(task: Task, solution: str) -> Program:
-    """The program of a benchmark whose tests call functions of the solution, isolated from it where the task allows."""
-    return Program(solution, task.tests, isolation(task.tests, task.reference, task.preamble))
+def function_program(task: Task, solution: str, *, needs: tuple[str, ...] = (), memory: int = 0) -> Program:
+    """The program of a benchmark whose tests call functions of the solution, isolated from it where the task allows.
+
+    Args:
+        task: With its tests.
+        solution: What is to be judged.
+        needs: Packages that the tests import.
+        memory: Bytes that they need, where that is more than a sandbox allows.
+    """
+    return Program(solution, task.tests, isolation(task.tests, task.reference, task.preamble), needs, memory)
 
 
 def benchmark(

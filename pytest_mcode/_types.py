@@ -131,11 +131,15 @@ class Program:
         solution: Python source of the solution, complete with what it needs of the prompt.
         tests: Python source executed in the solution's namespace; the program passes when it runs to its end.
         isolation: How the tests can run apart from the solution; None where they need its namespace.
+        needs: Packages that the tests import: a sandbox without one of them cannot judge, whatever the solution is.
+        memory: Bytes that it must be able to use, where that is more than a sandbox's own limit.
     """
 
     solution: str
     tests: str
     isolation: Isolation | None = None
+    needs: tuple[str, ...] = ()
+    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True)

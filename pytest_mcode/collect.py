@@ -32,7 +32,12 @@ HOME = next((place for place in (_PACKAGE / "benchmarks", _PACKAGE.parent / "ben
 
 def packaged() -> dict[str, Path]:
     """The module of each benchmark that mCode brings, by the benchmark's name."""
-    return {path.stem.removeprefix("test_").replace("_", "-"): path for path in sorted(HOME.glob("test_*.py"))}
+    return {_name(path): path for path in sorted(HOME.glob("test_*.py"))}
+
+
+def _name(module: Path) -> str:
+    name = module.stem.removeprefix("test_").replace("_", "-")
+    return f"{name.removesuffix('-plus')}+" if name.endswith("-plus") else name
 
 
 def inject(config: pytest.Config, args: list[str]) -> None:

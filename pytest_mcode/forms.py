@@ -6,8 +6,10 @@ import ast
 import re
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from pytest_mcode._types import Task
+from pytest_mcode._benchmark import function_program
+from pytest_mcode._types import Program, Task
 from pytest_mcode.dataset import Row
 
 #: Columns of HumanEval's form, which several sets follow.
@@ -18,6 +20,9 @@ STUB_COLUMNS: Mapping[str, type] = {
     "test": str,
     "entry_point": str,
 }
+
+#: Bytes that EvalPlus lets a program have.
+PLUS_MEMORY = 4 << 30
 
 #: First and last id of each of MBPP's splits, as its paper cuts the set.
 MBPP_SPLITS: Mapping[str, tuple[int, int]] = {
@@ -63,6 +68,17 @@ def mbpp_task(row: Row, *, text: str, setup: str) -> Task:
         entry_point=_called(asserts[0], code),
         reference=code,
     )
+
+
+def mbpp_plus_task(row: Row) -> Task:
+    """A task of MBPP+'s form: as `mbpp_task`, judged by the whole program in ``test``."""
+    base = mbpp_task(row, text=row["prompt"], setup="")
+    return replace(base, tests=_lines("\n".join([*row["test_imports"], row["test"]])))
+
+
+def plus_program(task: Task, solution: str) -> Program:
+    """The program of a task of EvalPlus's: its tests import NumPy, and may use as much memory as EvalPlus lets them."""
+    return function_program(task, solution, needs=("numpy",), memory=PLUS_MEMORY)
 
 
 def _lines(source: str) -> str:

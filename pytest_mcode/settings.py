@@ -86,11 +86,20 @@ def option(  # noqa: PLR0913 - each is a part of what an option is
     return field(default=default, metadata={"option": (text, group, parse, metavar, answers, newer)})
 
 
+#: Other spellings of benchmarks, for shells and files in which a plus is awkward.
+ALIASES = {f"{name}{end}": f"{name}+" for name in ("humaneval", "mbpp") for end in ("_plus", "-plus")}
+
+
+def benchmarks(text: str) -> tuple[str, ...]:
+    """Parse names of benchmarks with commas between."""
+    return tuple(dict.fromkeys(ALIASES.get(name, name) for name in names(text)))
+
+
 @dataclass(frozen=True, eq=False, repr=False)  # bare: building it is most of what an inert plugin costs
 class Settings:
     """The configuration of a run, every value checked. Seconds are seconds of wall time."""
 
-    bench: tuple[str, ...] = option((), "benchmarks, with commas between", "what to run", names, "NAMES")
+    bench: tuple[str, ...] = option((), "benchmarks, with commas between", "what to run", benchmarks, "NAMES")
     model: str = option("", "model name as the server knows it, or 'reference'", "model", some, "NAME", answers=True)
     backend: str = option(
         "ollama", "Mellea backend: " + ", ".join(BACKENDS), "model", one_of(*BACKENDS), "NAME", answers=True

@@ -26,7 +26,7 @@ from tests.attacks.surroundings import LOOKING
 from tests.hostile import PROGRAMS, TABLES
 from tests.test_sandboxes import Bench, make_home
 
-HOMES = ("plain", "bubblewrap", "docker")
+HOMES = ("plain", "landlock", "bubblewrap", "docker")
 #: Seconds beyond its own time limit after which a program must be over and done with.
 GRACE = 4.0
 RIGHT = function_program(TOTAL, TOTAL.reference)
@@ -121,6 +121,12 @@ def test_a_container_withstands_it(target: Target, hostile: Hostile) -> None:
 @pytest.mark.parametrize("target", ["bubblewrap"], indirect=True, scope="module")
 def test_a_process_in_namespaces_withstands_it(target: Target, hostile: Hostile) -> None:
     withstands(target, in_each_mode(hostile), hostile)
+
+
+@attacked("landlock")
+@pytest.mark.parametrize("target", ["landlock"], indirect=True, scope="module")
+def test_a_process_behind_landlock_withstands_what_it_promises(target: Target, hostile: Hostile) -> None:
+    withstands(target, [function_program(hostile.task, hostile.solution)], hostile)
 
 
 @attacked("plain")

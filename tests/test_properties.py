@@ -338,6 +338,9 @@ class Said:
     def receive(self, seconds: float) -> bytes:  # noqa: ARG002 - a link's signature
         return self._pieces.pop(0) if self._pieces else b""
 
+    def allow(self, memory: int) -> None:
+        pass
+
     def last_words(self) -> str:
         return ""
 

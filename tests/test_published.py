@@ -14,12 +14,13 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from benchmarks import test_humaneval, test_mbpp, test_mbpp_sanitized
+from benchmarks import test_humaneval, test_humaneval_plus, test_mbpp, test_mbpp_plus, test_mbpp_sanitized
 from pytest_mcode import DataError, Source, Task
 from pytest_mcode._benchmark import Benchmark, TaskSet
 from pytest_mcode.settings import Settings
 
 HUMANEVAL, MBPP, SANITIZED = "HumanEval.jsonl.gz", "mbpp.jsonl", "mbpp-sanitized.json"
+HUMANEVAL_PLUS, MBPP_PLUS = "HumanEvalPlus-OriginFmt.jsonl.gz", "MbppPlus-OriginFmt.jsonl.gz"
 
 
 def declared(module: ModuleType) -> tuple[Benchmark, Source]:
@@ -65,6 +66,8 @@ def test_sanitized_mbpp_is_257_tasks_of_the_test_split(shared_data: Path, tmp_pa
     ("module", "file", "split", "name"),
     [
         (test_humaneval, HUMANEVAL, "test", "HumanEval, 164 tasks"),
+        (test_humaneval_plus, HUMANEVAL_PLUS, "test", "HumanEval+, 164 tasks"),
+        (test_mbpp_plus, MBPP_PLUS, "test", "MBPP+, 378 tasks"),
         (test_mbpp, MBPP, "test", "MBPP, test, 500 tasks"),
         (test_mbpp, MBPP, "train", "MBPP, train, 374 tasks"),
         (test_mbpp, MBPP, "validation", "MBPP, validation, 90 tasks"),
@@ -84,7 +87,9 @@ def test_every_split_is_recognised(
     assert found.origin.endswith(f": as published ({name})")
 
 
-@pytest.mark.parametrize("module", [test_humaneval, test_mbpp, test_mbpp_sanitized])
+@pytest.mark.parametrize(
+    "module", [test_humaneval, test_humaneval_plus, test_mbpp, test_mbpp_plus, test_mbpp_sanitized]
+)
 def test_no_fingerprint_is_declared_but_those_of_its_splits(module: ModuleType) -> None:
     source = declared(module)[1]
     assert len(source.published) == len(source.splits_known)
@@ -130,7 +135,14 @@ def test_another_benchmark_s_file_is_refused(shared_data: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("module", "file"), [(test_humaneval, HUMANEVAL), (test_mbpp, MBPP), (test_mbpp_sanitized, SANITIZED)]
+    ("module", "file"),
+    [
+        (test_humaneval, HUMANEVAL),
+        (test_humaneval_plus, HUMANEVAL_PLUS),
+        (test_mbpp, MBPP),
+        (test_mbpp_plus, MBPP_PLUS),
+        (test_mbpp_sanitized, SANITIZED),
+    ],
 )
 def test_every_task_is_whole(shared_data: Path, tmp_path: Path, module: ModuleType, file: str) -> None:
     for task in whole(opened(module, shared_data / file, tmp_path)):
@@ -143,6 +155,21 @@ def test_every_task_is_whole(shared_data: Path, tmp_path: Path, module: ModuleTy
         assert task.entry_point in defined
         assert task.entry_point in task.prompt
         assert "\r" not in task.reference + task.tests
+
+
+@pytest.mark.parametrize(
+    ("module", "file", "mended"),
+    [
+        (test_humaneval_plus, HUMANEVAL_PLUS, ["HumanEval/32"]),
+        (test_mbpp_plus, MBPP_PLUS, ["Mbpp/737", "Mbpp/787", "Mbpp/794"]),
+    ],
+)
+def test_of_the_plus_sets_those_tests_are_mended_that_are_wrong_as_published(
+    shared_data: Path, tmp_path: Path, module: ModuleType, file: str, mended: list[str]
+) -> None:
+    published = [row["test"].replace("\r\n", "\n") for row in raw(shared_data / file)]
+    tasks = whole(opened(module, shared_data / file, tmp_path))
+    assert [task.id for task, test in zip(tasks, published, strict=True) if test not in task.tests] == mended
 
 
 def test_humaneval_shows_helpers_that_a_solution_may_rely_on(shared_data: Path, tmp_path: Path) -> None:

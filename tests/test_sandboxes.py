@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from pytest_mcode._types import Execution, Program
 from pytest_mcode.sandboxes.docker import DockerHome
 from pytest_mcode.sandboxes.judging import Judging
 from pytest_mcode.sandboxes.leftovers import labels
-from pytest_mcode.sandboxes.levels import Level, bubblewrap, plain, unshared, works
+from pytest_mcode.sandboxes.levels import Level, bubblewrap, landlocked, plain, unshared, works
 from pytest_mcode.sandboxes.pool import Home, Pool
 from pytest_mcode.sandboxes.process import ProcessHome
 from pytest_mcode.sandboxes.quiet import Quiet
@@ -51,7 +52,7 @@ class Bench:
         self._runner.close()
 
 
-HOMES = ("bubblewrap", "unshare", "plain", "docker")
+HOMES = ("bubblewrap", "unshare", "landlock", "plain", "docker")
 
 
 def make_home(name: str, request: pytest.FixtureRequest) -> Callable[[], Home]:
@@ -67,7 +68,9 @@ def make_home(name: str, request: pytest.FixtureRequest) -> Callable[[], Home]:
 
 def level_of(name: str) -> Level | None:
     """The level of that name, if it works on this machine."""
-    found = (level for level in (*bubblewrap(), *unshared(), plain()) if level.name == name and works(level))
+    found = (
+        level for level in (*bubblewrap(), *unshared(), *landlocked(), plain()) if level.name == name and works(level)
+    )
     return next(found, None)
 
 
@@ -107,6 +110,25 @@ def test_a_solution_that_does_not_compile_fails_while_loading(execute: Execute) 
     assert not execution.passed
     assert execution.phase == "solution"
     assert "SyntaxError" in execution.stderr
+
+
+def test_without_a_package_that_tests_need_nothing_is_judged(bench: Bench) -> None:
+    with pytest.raises(SandboxError, match=r"import no_such_package, which the sandbox's Python .* \(/.*No mod"):
+        bench.wait(bench.pool.run(Program("", "", needs=("no_such_package",)), timeout=10))
+
+
+def test_a_package_that_tests_need_is_there_and_imported_once(bench: Bench) -> None:
+    needs = Program("", "import sys; print('numpy' in sys.modules); import numpy", needs=("numpy",))
+    executions = [bench.wait(bench.pool.run(needs, timeout=10)) for _ in range(2)]
+    assert [execution.passed for execution in executions] == [True, True]
+    assert executions[1].stdout == "True\n"
+
+
+def test_a_program_may_use_the_memory_that_it_needs(bench: Bench) -> None:
+    greedy = Program("held = bytearray(3 << 29)", "assert len(held) == 3 << 29")
+    assert not bench.wait(bench.pool.run(greedy, timeout=10)).passed
+    assert bench.wait(bench.pool.run(replace(greedy, memory=1 << 31), timeout=10)).passed
+    assert not bench.wait(bench.pool.run(greedy, timeout=10)).passed
 
 
 def test_what_a_program_prints_is_kept(execute: Execute) -> None:
@@ -336,7 +358,7 @@ def harness(home: str) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.parametrize("level", ["bubblewrap", "unshare", "plain"])
+@pytest.mark.parametrize("level", ["bubblewrap", "unshare", "landlock", "plain"])
 def test_programs_end_when_the_harness_is_killed(level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     before = descendants_of_init()

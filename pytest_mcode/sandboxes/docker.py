@@ -158,6 +158,18 @@ class DockerLink:
             if out:
                 return out
 
+    def allow(self, memory: int) -> None:
+        """Raise the container's limit, with room for the supervisor."""
+        import docker
+
+        if memory <= MEMORY:
+            return
+        most = memory + MEMORY // 2
+        try:
+            self._container.update(mem_limit=most, memswap_limit=most)
+        except docker.errors.APIError as error:
+            raise OSError(f"the engine does not allow it {memory >> 20} MB: {reason(error)}") from error
+
     def last_words(self) -> str:
         """The container's stderr so far."""
         return self._words.decode("utf-8", "replace")

@@ -19,15 +19,18 @@ class Job:
         mode: How its tests are kept out of the solution's reach.
         timeout: Seconds after which it is stopped.
         data: What is sent: see `pytest_mcode.sandboxes.inside.supervisor`.
+        memory: Bytes that the program must be able to use; 0: what the sandbox allows.
     """
 
     mode: Mode
     timeout: float
     data: bytes
+    memory: int = 0
 
 
 def packed(program: Program, mode: Mode, timeout: float, limits: dict[str, int]) -> Job:
     """Put the parts of a program together for its processes."""
+    limits = {**limits, "DATA": max(limits["DATA"], program.memory)}
     opening = {"limits": limits, "solution": program.solution}
     if mode is Mode.ISOLATED and program.isolation is not None:
         how = program.isolation
@@ -36,8 +39,9 @@ def packed(program: Program, mode: Mode, timeout: float, limits: dict[str, int])
     else:
         tests = program.tests.encode("utf-8", "surrogatepass")
         parts = frames.pack_json({**opening, "role": "two-phase"}), frames.pack(tests)
-    head = {"mode": mode.value, "timeout": timeout, "parts": [len(part) for part in parts]}
-    return Job(mode, timeout, b"".join((frames.pack_json(head), *parts)))
+    sizes = [len(part) for part in parts]
+    head = {"mode": mode.value, "timeout": timeout, "needs": program.needs, "parts": sizes}
+    return Job(mode, timeout, b"".join((frames.pack_json(head), *parts)), program.memory)
 
 
 def seen(told: bytes, written: bytes, mode: Mode) -> Execution:

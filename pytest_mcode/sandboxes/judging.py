@@ -9,6 +9,7 @@ from pytest_mcode._errors import SandboxError
 from pytest_mcode._types import Execution, Isolation, Mode, Program
 
 TRIVIAL = Program(solution="", tests="assert 1 + 1 == 2")
+_WHERE = "import sys; print(sys.executable)"
 #: Seconds for what must take none.
 PATIENCE = 30.0
 
@@ -40,6 +41,7 @@ class Judging:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._fit: dict[tuple[str, Isolation], bool] = {}
+        self._there: set[tuple[str, ...]] = set()
 
     @property
     def isolation(self) -> str:
@@ -54,10 +56,11 @@ class Judging:
 
     async def run(self, program: Program, *, timeout: float) -> Execution:
         """Execute a program; see `pytest_mcode._types.Sandbox`."""
+        await self._require(program.needs)
         how = program.isolation
         if how is not None and self._fit.get((program.tests, how), True):
             execution = await self._executor.execute(program, Mode.ISOLATED, timeout)
-            if execution.passed or await self._fits(program.tests, how, timeout):
+            if execution.passed or await self._fits(program, how, timeout):
                 return execution
         return await self._executor.execute(program, Mode.TWO_PHASE, timeout)
 
@@ -65,10 +68,25 @@ class Judging:
         """End all sandboxes."""
         await self._executor.aclose()
 
-    async def _fits(self, tests: str, how: Isolation, timeout: float) -> bool:
+    async def _require(self, needs: tuple[str, ...]) -> None:
+        """See once that the packages which tests import are there."""
+        if not needs or needs in self._there:
+            return
+        program = dataclasses.replace(TRIVIAL, tests=f"{_WHERE}\nimport {', '.join(needs)}", needs=needs)
+        execution = await self._executor.execute(program, Mode.TWO_PHASE, PATIENCE)
+        if not execution.passed:
+            words = f"{execution.stdout.strip()}: {execution.stderr.strip().splitlines()[-1:]}"
+            raise SandboxError(
+                f"The tests of this benchmark import {' and '.join(needs)}, which the sandbox's Python does not have "
+                f"({words[-300:]}): name an image that has it with --mcode-image, or install it for that Python."
+            )
+        self._there.add(needs)
+
+    async def _fits(self, program: Program, how: Isolation, timeout: float) -> bool:
         """Whether the task's own reference passes isolated, which is asked once a task."""
-        if (tests, how) not in self._fit:
-            reference = dataclasses.replace(TRIVIAL, solution=how.reference, tests=tests, isolation=how)
+        task = program.tests, how
+        if task not in self._fit:
+            reference = dataclasses.replace(program, solution=how.reference)
             execution = await self._executor.execute(reference, Mode.ISOLATED, timeout)
-            self._fit[tests, how] = execution.passed
-        return self._fit[tests, how]
+            self._fit[task] = execution.passed
+        return self._fit[task]

@@ -1,4 +1,4 @@
-"""How far a supervisor on this machine can be shut in: by bubblewrap, by util-linux's unshare, or not at all.
+"""How far a supervisor on this machine can be shut in: by bubblewrap, util-linux's unshare, Landlock, or not at all.
 
 Each level is tried once with the very command that programs will run under, because a tool that is installed may still
 be refused by the kernel or a container.
@@ -12,6 +12,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+from pytest_mcode.sandboxes.inside import landlock
 
 #: Whom mCode starts them as where it is root itself: else a namespace's inner user would be the host's root outside.
 NOBODY = 65534
@@ -30,6 +32,7 @@ SYSTEM = (
     "/etc/alternatives",
     "/etc/localtime",
 )
+CLOSED = "no files but Python's, the system's libraries and a directory of their own"
 PLACES = ("/tmp", "/dev/shm", "/dev/mqueue", "/var/tmp")  # noqa: S108 - the sandbox's own
 
 
@@ -45,6 +48,7 @@ class Level:
         writable: Directories that are its own, in which programs start; empty: the one it is started in.
         limits: Resource limits that only this level can set.
         uid: The user it is started as; None for our own.
+        walled: Whether its programs go behind Landlock.
     """
 
     name: str
@@ -54,6 +58,7 @@ class Level:
     writable: tuple[str, ...] = ()
     limits: dict[str, int] = field(default_factory=dict)
     uid: int | None = None
+    walled: bool = False
 
 
 def plain(missing: str = "") -> Level:
@@ -72,7 +77,7 @@ def best() -> Level:
     if not sys.platform.startswith("linux"):
         return plain("namespaces are Linux's")
     missing = [f"{tool} is not installed" for tool in ("bwrap", "unshare") if shutil.which(tool) is None]
-    for level in (*bubblewrap(), *unshared()):
+    for level in (*bubblewrap(), *unshared(), *landlocked()):
         if works(level):
             return level
     return plain("; ".join(missing) or "this machine refuses namespaces")
@@ -115,13 +120,26 @@ def unshared() -> Iterator[Level]:
     tool = shutil.which("unshare")
     if tool is not None:
         spaces = ("--user", "--map-current-user", "--pid", "--fork", "--kill-child", "--mount-proc", "--net", "--ipc")
+        walled = landlock.version() > 0
+        files = CLOSED if walled else f"but files can be read and written as {ours()}"
         yield Level(
             "unshare",
-            f"unshare: user, process, network and IPC namespaces, but files can be read and written as {ours()}",
+            f"unshare: user, process, network and IPC namespaces, {files}",
             (tool, *spaces, "--", sys.executable),
             alone=True,
             limits={"NPROC": PROCESSES},
+            walled=walled,
         )
+
+
+def landlocked() -> Iterator[Level]:
+    """No namespace: files, and with newer kernels TCP and signals, are closed by Landlock; for containers."""
+    version = landlock.version()
+    if version > 0:
+        closed = [CLOSED, *(["no TCP"] if version >= landlock.TCP_SINCE else [])]
+        closed += ["no signals to others"] if version >= landlock.SCOPES_SINCE else []
+        isolation = f"Landlock {version}: {', '.join(closed)}; other processes can be seen, and UDP is open"
+        yield Level("landlock", isolation, (sys.executable,), walled=True)
 
 
 def pythons() -> Iterator[tuple[str, tuple[str, ...]]]:

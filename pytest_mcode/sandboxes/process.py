@@ -32,7 +32,9 @@ class ProcessHome:
         if os.name != "posix":
             raise SandboxError("The process sandbox needs Linux or macOS: use --mcode-sandbox=docker here.")
         self._level = level or levels.best()
-        self.place = Place(alone=self._level.alone, writable=self._level.writable)
+        self.place = Place(
+            alone=self._level.alone, writable=self._level.writable, walled=self._level.walled, readable=levels.SYSTEM
+        )
 
     @property
     def isolation(self) -> str:
@@ -107,6 +109,9 @@ class ProcessLink:
         if not self._ready.select(seconds):
             raise TimeoutError("it does not answer")
         return self._out.read(1 << 18)
+
+    def allow(self, memory: int) -> None:
+        """Nothing is to be done: each process has its own limit."""
 
     def last_words(self) -> str:
         """Its stderr so far."""

@@ -42,11 +42,15 @@ class Place:
         alone: It is to be PID 1 of a namespace, and everything else there is a program's.
         writable: Directories that are its own, in which programs start; empty: the one that it starts in.
         many_uids: Each program can have a uid of its own.
+        walled: Programs go behind Landlock, which leaves them ``readable`` and their own directory.
+        readable: What programs may read of the system.
     """
 
     alone: bool
     writable: tuple[str, ...] = ()
     many_uids: bool = False
+    walled: bool = False
+    readable: tuple[str, ...] = ()
 
 
 def opening(place: Place) -> bytes:

@@ -34,6 +34,10 @@ class Link(Protocol):
         """What has come, waiting for at most ``seconds``; empty at the end, OSError (TimeoutError) otherwise."""
         ...
 
+    def allow(self, memory: int) -> None:
+        """Let all that runs in the sandbox use so many bytes together, if it allows less; OSError where it cannot."""
+        ...
+
     def last_words(self) -> str:
         """What the supervisor or whoever started it wrote to its stderr."""
         ...
@@ -62,6 +66,7 @@ class Worker:
         self._inbox = frames.Inbox(ANSWER)
         self._heard: list[bytes] = []
         self._link = open_link()
+        self._allowed = 0
         self.programs = 0
         self.clean = True
         try:
@@ -83,6 +88,9 @@ class Worker:
         self.programs += 1
         self.clean = False
         try:
+            if job.memory > self._allowed:
+                self._link.allow(job.memory)
+                self._allowed = job.memory
             self._link.send(job.data)
             until = time.monotonic() + job.timeout + GRACE
             execution = seen(self._frame(until), self._frame(until), job.mode)

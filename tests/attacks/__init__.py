@@ -13,7 +13,9 @@ from pytest_mcode._types import Task
 
 SHUT = ("bubblewrap", "docker")
 """Homes that keep the machine safe from a program. A plain process keeps no such promise."""
-ANYWHERE = ("plain", *SHUT)
+WALLED = ("landlock", *SHUT)
+"""Homes that close the machine's files, and connections."""
+ANYWHERE = ("plain", *WALLED)
 
 
 class Must(Enum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.attacks import ANYWHERE, SHUT, TOTAL, Hostile, if_it_works, table
+from tests.attacks import ANYWHERE, SHUT, TOTAL, WALLED, Hostile, if_it_works, table
 
 #: Looks for what only the tests say. The pattern does not match itself.
 _PATTERN = r"""
@@ -122,7 +122,7 @@ PROGRAMS = (
             if_it_works(_PATTERN + _MEMORY + way),
             TOTAL,
             two_phase=name in _OWN,
-            homes=SHUT if name in ("files", "environments and command lines") else ANYWHERE,
+            homes=WALLED if name == "files" else SHUT if name == "environments and command lines" else ANYWHERE,
         ),
     ),
     *table(

@@ -11,8 +11,12 @@ Python will do and nothing is mounted or built. They import one another relative
     plain        the values that cross between two processes
     errors       the exceptions that do
     cleaning     what is left between two programs: nothing
+    landlock     files and TCP closed by the kernel, where there are no namespaces
     buffers      what the supervisor holds of a program, so that the next one cannot find it
     frames       how processes talk
 """
 
-MODULES = ("frames", "buffers", "cleaning", "errors", "plain", "program", "isolated", "child", "trial", "supervisor")
+MODULES = (
+    *("frames", "buffers", "cleaning", "landlock", "errors", "plain", "program", "isolated", "child", "trial"),
+    "supervisor",
+)

@@ -17,6 +17,7 @@ from typing import Any
 from . import frames, isolated, plain, program
 from .buffers import Captured, Heard
 from .cleaning import LIBC, PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
+from .landlock import Walls
 
 PR_SET_NO_NEW_PRIVS, CAPABILITY_VERSION_3 = 38, 0x20080522
 #: The program's file descriptor for talking to the supervisor, above its standard streams.
@@ -32,11 +33,12 @@ class Child:
 
     Args:
         home: Where it lives.
+        walls: What it goes behind; None: nothing.
         keep: Bytes kept of each of its streams.
         link: Its end of the socket to another one; it is closed here.
     """
 
-    def __init__(self, home: Any, keep: int, link: socket.socket) -> None:
+    def __init__(self, home: Any, walls: Walls | None, keep: int, link: socket.socket) -> None:
         self.uid = home.next_uid()
         self.status: int | None = None
         self._unsent: list[Any] = []
@@ -45,7 +47,7 @@ class Child:
         err_fd, err = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            become(home, self.uid, (out, err, theirs.fileno(), link.fileno()))
+            become(home, walls, self.uid, (out, err, theirs.fileno(), link.fileno()))
         theirs.close()
         link.close()
         os.close(out)
@@ -92,13 +94,16 @@ class Child:
             buffer.close()
 
 
-def become(home: Any, uid: int, pipes: tuple[int, int, int, int]) -> None:
+def become(home: Any, walls: Walls | None, uid: int, pipes: tuple[int, int, int, int]) -> None:
     """Turn the forked process into a program's: its own session, streams, uid, directory and limits; never returns."""
     try:
         gc.disable()
         os.setsid()
         default_signals()
         first_to_go()
+        if walls is not None:
+            prctl(PR_SET_NO_NEW_PRIVS, 1)
+            walls.go_behind()
         streams(pipes)
         if os.getuid() != uid:
             os.setgroups([])

@@ -1,9 +1,9 @@
 """Waits for jobs on stdin, runs the program of each in processes of its own, and answers with what it saw.
 
 Both directions are frames. The first, as JSON, tells of the place (`main`). A job is a frame of JSON (``mode``:
-``two-phase`` or ``isolated``; ``timeout`` in seconds; ``parts``: two sizes) and then two parts of so many bytes, which
-are frames for the program's processes: what the solution's is given at once, and what brings the tests. They pass
-through here unread (`buffers`).
+``two-phase`` or ``isolated``; ``timeout`` in seconds; ``needs``: packages of the tests; ``parts``: two sizes) and then
+two parts of so many bytes, which are frames for the program's processes: what the solution's is given at once, and what
+brings the tests. They pass through here unread (`buffers`).
 
 An answer is a frame of JSON: how the program ended (``end``: ``passed``, ``failed``, ``timeout``, ``output``, or
 ``unfit`` where the tests pass what cannot cross between processes), and what was seen of it. ``streams`` has for the
@@ -29,6 +29,7 @@ from . import frames
 from .buffers import received
 from .child import Child, open_streams, surroundings
 from .cleaning import PATIENCE, Alone, Guest, standing, told
+from .landlock import Walls
 from .trial import Trial
 
 ISOLATED = "isolated"
@@ -43,12 +44,13 @@ KEPT = 1 << 16
 class Supervisor:
     """The loop: one program at a time."""
 
-    def __init__(self, home: Any) -> None:
-        self._home = home
+    def __init__(self, home: Any, walls: Walls | None) -> None:
+        self._home, self._walls = home, walls
         self._inbox, self._outbox = claim_streams()
         open_streams()
         self._wake = wake_at_child_exit()
         self._standing = standing()
+        self._loaded: set[str] = set()
 
     def serve(self) -> NoReturn:
         """Say what we are, then answer jobs until the host is gone."""
@@ -71,7 +73,7 @@ class Supervisor:
     def _fork(self, processes: int) -> list[Child]:
         """Fork what the next program will probably need, before it is known."""
         ends = socket.socketpair()
-        children = [Child(self._home, KEPT, end) for end in ends[:processes]]
+        children = [Child(self._home, self._walls, KEPT, end) for end in ends[:processes]]
         ends[1].close()
         return children
 
@@ -103,6 +105,15 @@ class Supervisor:
         forget(children)
         parts.close()
         frames.write_all(self._outbox, [frames.pack_json({"clean": clean and not killed})])
+        self._load(job["needs"])
+
+    def _load(self, needs: list[str]) -> None:
+        """Import packages, once, that the next programs will probably need, so that each finds them there."""
+        new = [name for name in needs if name not in self._loaded]
+        if new:
+            self._loaded.update(new)
+            preload(new)
+            settle()
 
     def _answer(self, trial: Trial, end: str, *, out_of_memory: bool) -> None:
         streams = trial.streams
@@ -172,12 +183,23 @@ def preload(names: Iterable[str]) -> None:
             pass
 
 
+def settle() -> None:
+    """Leave what is loaded alone from now on: a collection in a child would touch, and so copy, every page."""
+    gc.collect()
+    gc.freeze()
+
+
 def main() -> NoReturn:
     """Serve, in the place that the first frame tells of: as PID 1 of a namespace, or as a process among others."""
     place = json.loads(frames.read(0) or b"null")
     preload(PRELOADED.split())
     surroundings()
-    gc.collect()
-    gc.freeze()  # a collection in a child would touch, and so copy, every page
+    settle()
     alone = place["alone"] and os.getpid() == 1
-    Supervisor(Alone(place["writable"], many=place["many_uids"]) if alone else Guest()).serve()
+    home = Alone(place["writable"], many=place["many_uids"]) if alone else Guest()
+    Supervisor(home, walls(place["readable"]) if place["walled"] else None).serve()
+
+
+def walls(readable: list[str]) -> Walls:
+    """What programs may touch here: this Python, the system, what processes tell of themselves, and our directory."""
+    return Walls([*readable, sys.prefix, sys.exec_prefix, sys.base_prefix, "/proc"], os.getcwd())
