@@ -49,8 +49,12 @@ class Wanted:
 
     def holds(self, run: Run) -> bool:
         """Whether a run is one of them."""
-        its = [(self.benchmark, run.benchmark), (self.model, run.model), (self.backend, run.backend)]
-        its.append((self.sweep, run.config.get("sweep")))
+        its = (
+            (self.benchmark, run.benchmark),
+            (self.model, run.model),
+            (self.backend, run.backend),
+            (self.sweep, run.config.get("sweep")),
+        )
         return (
             all(wanted in (None, there) for wanted, there in its)
             and run.id.startswith(self.run or "")
