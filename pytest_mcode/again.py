@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pytest_mcode.store import Run
 
 #: Options of how a session was started, which the next one decides anew.
-OF_A_SESSION = ("bench", "resume", "run-id", "pull")
+OF_A_SESSION = ("bench", "resume", "run-id", "pull", "db", "shard-count", "shard-index")
 
 
 def command(run: Run, replaced: Collection[str]) -> list[str]:

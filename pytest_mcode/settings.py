@@ -174,7 +174,13 @@ class Settings:
     run_id: str | None = option(
         None, "id of the new run; with resume, of the run to go on with", "results", identifier, "ID"
     )
-    db: str = option("experiments/results/results.db", "results database", "results", some, "PATH")
+    db: str = option(
+        "experiments/results/results.db",
+        "results database: a SQLite file, or postgresql://HOST/DATABASE",
+        "results",
+        some,
+        "PATH",
+    )
 
     @property
     def sampling_temperature(self) -> float:
@@ -186,8 +192,7 @@ class Settings:
         """The configuration as it is written to the database: JSON values, without credentials."""
         values = {o.name: getattr(self, attribute(o)) for o in OPTIONS}
         server = None if self.base_url is None else _url.without_credentials(self.base_url)
-        database = _url.without_credentials(self.db) if "://" in self.db else self.db
-        return {**values, "bench": list(self.bench), "base-url": server, "db": database}
+        return {**values, "bench": list(self.bench), "base-url": server, "db": _url.shown(self.db)}
 
     @property
     def hashed(self) -> str:

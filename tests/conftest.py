@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests import postgres
 
 #: Names an image for the docker sandbox; without it, any image among those present locally will do that looks right.
 IMAGE_VARIABLE = "MCODE_TEST_IMAGE"
@@ -42,6 +45,13 @@ def shared_data() -> Path:
     if not data.is_dir():
         pytest.skip("data: no ../shared/data beside the checkout")
     return data
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[postgres.Server]:
+    """A PostgreSQL server of this session; a test that stops it starts it again."""
+    with postgres.running() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

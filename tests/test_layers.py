@@ -26,7 +26,7 @@ LAYERS = {
     "stages": (
         *("_files", "_hub", "dataset", "_source", "_fences", "extract"),
         *("isolation", "prompts", "gate", "_rows", "_statistics", "metrics", "paired"),
-        *("_tables", "_tallies", "store", "_wire"),
+        *("_tables", "_runs", "_shards", "_dialects", "_database", "_tallies", "store", "_wire"),
     ),
     "parts": ("solvers/", "sandboxes/", "report/"),
     "benchmark": ("_benchmark", "forms", "__init__"),
@@ -53,8 +53,8 @@ HEAVY: dict[str, str | tuple[str, ...]] = {
     "pyarrow": "_files.py",
     "rich": ("report/table.py", "solvers/pulling.py", "doctor.py"),
     "scipy": "_statistics.py",
-    "sqlalchemy": ("_tables.py", "_tallies.py", "store.py"),
-    "tenacity": "solvers/generation.py",
+    "sqlalchemy": ("_tables.py", "_runs.py", "_shards.py", "_dialects.py", "_database.py", "_tallies.py", "store.py"),
+    "tenacity": ("_database.py", "solvers/generation.py"),
     "xdist": "nothing",
 }
 #: The functions that may catch any exception: what they call raises what it likes.

@@ -24,7 +24,7 @@ def results(filters: Filters, *, compare_samples: bool, as_json: bool) -> None:
         its = [recorded.named(paths, wanted.run)] if wanted.run else recorded.located(paths, wanted)
         found = recorded.all_figures(its, wanted)
         if wanted.run and not as_json and not compare_samples:
-            told = single.shown(found[0], recorded.sessions_of(its[0]), ", ".join(its[0].places))
+            told = single.shown(found[0], recorded.sessions_of(its[0]), its[0].shown)
             click.echo("\n".join(map(spelling.plain, told)))
         elif as_json:
             click.echo(json.dumps([figures.as_json(f) for f in found], indent=2))

@@ -120,7 +120,7 @@ def computed(run: Run, tasks: Tasks) -> Figures:
 def as_json(found: Figures) -> dict[str, Any]:
     """The figures as JSON values; rates are null where they cannot be known."""
     return {
-        "run": asdict(found.run),
+        "run": {**asdict(found.run), "shards": [asdict(shard) for shard in found.run.shards]},
         "solved": found.solved,
         "judged": found.judged,
         "recorded": len(found.tasks),
