@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -116,6 +116,19 @@ def one_of(parts: Sequence[Run]) -> Run:
         return replace(parts[0], finished_at=max(filter(None, (part.finished_at for part in parts)), default=None))
     its = tuple(shards[index] for index in sorted(shards))
     return replace(parts[0], planned=planned(its), finished_at=ended(its), shards=its)
+
+
+def wall(sessions: Iterable[Session]) -> float:
+    """Wall seconds in which at least one of these processes worked."""
+    seconds, until = 0.0, float("-inf")
+    for started, its in sorted((_seconds(session.started_at), session.seconds) for session in sessions):
+        seconds += max(0.0, started + its - max(started, until))
+        until = max(until, started + its)
+    return seconds
+
+
+def _seconds(stored: str) -> float:
+    return datetime.fromisoformat(stored).timestamp()
 
 
 def taken(run_id: str, index: int | None) -> str:

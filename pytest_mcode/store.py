@@ -20,12 +20,25 @@ from pytest_mcode import _shards
 from pytest_mcode._database import Database, Patience
 from pytest_mcode._errors import StoreError, UsageError
 from pytest_mcode._rows import AttemptRow, ResultRow, Spent, Tasks, attempt_row, result_row, storable, tally
-from pytest_mcode._runs import Run, Session, Shard, absent, now, one_of, run_row, taken, to_run
+from pytest_mcode._runs import Run, Session, Shard, absent, now, one_of, run_row, taken, to_run, wall
 from pytest_mcode._tables import ATTEMPTS, MIGRATIONS, RESULTS, RUNS, SAMPLES, SESSIONS
 from pytest_mcode._tallies import make_tallies, tasks
 from pytest_mcode._types import Status, TaskResult
 
-__all__ = ["Patience", "Run", "Session", "Shard", "Store", "absent", "existing", "now", "one_of", "rehearse", "taken"]
+__all__ = [
+    "Patience",
+    "Run",
+    "Session",
+    "Shard",
+    "Store",
+    "absent",
+    "existing",
+    "now",
+    "one_of",
+    "rehearse",
+    "taken",
+    "wall",
+]
 
 T = TypeVar("T")
 #: What an attempt's row holds of what it did not get to.
