@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from pytest_mcode._errors import UsageError
 from pytest_mcode._rows import storable
 from pytest_mcode._runs import Shard, ended, planned, taken
-from pytest_mcode._tables import RUNS, SHARDS
+from pytest_mcode._tables import RESULTS, RUNS, SHARDS
+from pytest_mcode._types import Status
 
 #: The fields of a `Shard`, by the column of each.
 COLUMNS = {
@@ -74,7 +75,10 @@ def mark(connection: sa.Connection, run_id: str, index: int, finished_at: str | 
         connection.execute(RUNS.update().where(RUNS.c.id == run_id).values(finished_at=finished_at))
 
 
-def tasks(connection: sa.Connection, run_id: str) -> dict[int, list[str]]:
-    """The ids of the tasks of each shard that has begun."""
-    query = sa.select(SHARDS.c.shard, SHARDS.c.tasks).where(SHARDS.c.run_id == run_id)
-    return {shard: json.loads(ids) for shard, ids in connection.execute(query)}
+def progress(connection: sa.Connection, run_id: str) -> dict[int | None, dict[Status, int]]:
+    """How many tasks of each shard of a run came to what; None is no shard."""
+    query = sa.select(RESULTS.c.shard, RESULTS.c.status, sa.func.count()).where(RESULTS.c.run_id == run_id)
+    found: dict[int | None, dict[Status, int]] = {}
+    for shard, status, count in connection.execute(query.group_by(RESULTS.c.shard, RESULTS.c.status)):
+        found.setdefault(shard, {})[Status(status)] = count
+    return found

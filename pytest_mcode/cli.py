@@ -12,7 +12,9 @@ import click
 
 from pytest_mcode import options, spelling
 from pytest_mcode._errors import McodeError, UsageError
+from pytest_mcode.commands.merge import merge
 from pytest_mcode.commands.results import results
+from pytest_mcode.commands.watch import watch
 from pytest_mcode.settings import GROUPS, OPTIONS, Option
 
 #: The ini file of ``mcode bench``: an unrelated project's own settings and conftest files cannot break a run.
@@ -227,6 +229,8 @@ def out_of_order(word: str) -> str:
 
 
 main.add_command(results)
+main.add_command(watch)
+main.add_command(merge)
 
 
 @main.command(cls=Rerun, short_help="Run again what a run did.")

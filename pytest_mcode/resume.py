@@ -242,18 +242,34 @@ def require_no_differences(run: Run, settings: Settings, facts: Mapping[str, str
 
 def differences(run: Run, settings: Settings, facts: Mapping[str, str]) -> list[str]:
     """What makes a run another measurement than this one, each with both values."""
-    now = {**settings.stored, "temperature": settings.sampling_temperature}
+    return _differences((run.config, run.versions), (settings.stored, facts))
+
+
+def between(run: Run, other: Run) -> list[str]:
+    """What makes two recorded runs different measurements, each with both values."""
+    rows = ("benchmark", "model", "backend", "dataset_fingerprint")
+    pairs = [(name.replace("_", " "), getattr(run, name), getattr(other, name)) for name in rows]
+    found = [f"{name} ({_shown(a)}, now {_shown(b)})" for name, a, b in pairs if a != b]
+    return found + _differences((run.config, run.versions), (other.config, other.versions))
+
+
+#: A configuration, and what the model server told.
+_Told = tuple[Mapping[str, Any], Mapping[str, str]]
+
+
+def _differences(before: _Told, now: _Told) -> list[str]:
+    (old, known), (new, facts) = before, now
     defaults = {o.name: o.default for o in OPTIONS if o.newer}
-    before = {
-        **defaults,
-        **run.config,
-        "temperature": effective_temperature(run.config["temperature"], run.config["samples"]),
-    }
+    configs = [{**defaults, **each, "temperature": _temperature(each)} for each in (old, new)]
     names = [o.name for o in OPTIONS if o.answers and o.name != "model"] + list(SELECTING)
-    found = [(name, before.get(name), now.get(name)) for name in names if name in before]
-    told = [(words, run.versions.get(fact), facts.get(fact)) for fact, words in MODEL_FACTS.items()]
+    found = [(name, *(config.get(name) for config in configs)) for name in names if all(name in c for c in configs)]
+    told = [(words, known.get(fact), facts.get(fact)) for fact, words in MODEL_FACTS.items()]
     found += [(words, a, b) for words, a, b in told if a and b]  # who does not tell cannot differ
     return [f"{name} ({_shown(a)}, now {_shown(b)})" for name, a, b in found if a != b]
+
+
+def _temperature(config: Mapping[str, Any]) -> float:
+    return effective_temperature(config["temperature"], config["samples"])
 
 
 def _shown(value: Any) -> str:

@@ -75,10 +75,10 @@ class Store:
         making: bool = True,
     ) -> None:
         self._entered: dict[str, _Entered] = {}
-        self._database = Database(address, patience or Patience())
-        self.path = self._database.dialect.shown
+        self.database = Database(address, patience or Patience())
+        self.path = self.database.dialect.shown
         try:
-            self._database.prepare(migrations, making=making)
+            self.database.prepare(migrations, making=making)
         except StoreError:
             self.close()
             raise
@@ -104,7 +104,7 @@ class Store:
         """
 
         def work(connection: sa.Connection) -> None:
-            self._database.dialect.lock(connection, "run", run.id)
+            self.database.dialect.lock(connection, "run", run.id)
             row = self._stored(run_row(run))
             its = RUNS.c.id == row["id"]
             there = connection.execute(sa.select(RUNS).where(its)).one_or_none()
@@ -118,7 +118,7 @@ class Store:
                 _shards.hold(connection, run.id)
                 _shards.join(connection, run.id, shard, map(self._text, tasks))
 
-        self._database.write(work)
+        self.database.write(work)
 
     def enter(self, run_id: str, host: str, process: str, shard: int | None = None) -> None:
         """Record that this process goes on with a run, or with a shard of it."""
@@ -129,7 +129,7 @@ class Store:
             self._mark(connection, run_id, shard, None)
             return self._session(connection, row)
 
-        self._entered[run_id] = _Entered(self._database.write(work), shard, time.monotonic())
+        self._entered[run_id] = _Entered(self.database.write(work), shard, time.monotonic())
 
     def _session(self, connection: sa.Connection, row: Mapping[str, Any]) -> int:
         """The number of a session, which is recorded unless it is."""
@@ -145,7 +145,7 @@ class Store:
     def leave(self, run_id: str) -> None:
         """Record that this process has ended its work on a run."""
         ended_at = now()
-        self._database.write(lambda connection: self._count(connection, run_id, ended_at=ended_at))
+        self.database.write(lambda connection: self._count(connection, run_id, ended_at=ended_at))
 
     def sessions(self, run_id: str) -> Sequence[Session]:
         """The processes that have worked on a run, in order."""
@@ -176,7 +176,7 @@ class Store:
         row = {**key, **result_row(result), **tally(map(Spent.of, attempts))._asdict(), "shard": shard}
 
         def work(connection: sa.Connection) -> None:
-            self._database.dialect.lock(connection, "task", *key.values())
+            self.database.dialect.lock(connection, "task", *key.values())
             for table in (RESULTS, SAMPLES, ATTEMPTS):
                 connection.execute(table.delete().where(*(table.c[name] == value for name, value in key.items())))
             self._insert(connection, SAMPLES, [{**key, **each} for each in samples])
@@ -184,7 +184,7 @@ class Store:
             self._insert(connection, RESULTS, [row])
             self._count(connection, run_id)
 
-        self._database.write(work)
+        self.database.write(work)
 
     def finish(self, run_id: str) -> None:
         """Record that every planned task of the run, or of this process's shard, was judged or has met an error."""
@@ -195,7 +195,7 @@ class Store:
             _shards.hold(connection, run_id)
             self._mark(connection, run_id, shard, finished_at)
 
-        self._database.write(work)
+        self.database.write(work)
 
     def _mark(self, connection: sa.Connection, run_id: str, shard: int | None, finished_at: str | None) -> None:
         """Record whether a run, or a shard of it, is finished."""
@@ -204,10 +204,10 @@ class Store:
         else:
             _shards.mark(connection, run_id, shard, finished_at)
 
-    def runs(self, *, benchmark: str | None = None, model: str | None = None) -> list[Run]:
-        """The runs of that benchmark and model, newest first; None is any."""
-        where = self._as_wanted(benchmark=benchmark, model=model)
-        return self._database.look(lambda connection: self._runs(connection, *where))
+    def runs(self, *, benchmark: str | None = None, model: str | None = None, run_id: str | None = None) -> list[Run]:
+        """The runs of that benchmark, model and id, newest first; None is any."""
+        where = self._as_wanted(benchmark=benchmark, model=model, id=run_id)
+        return self.database.look(lambda connection: self._runs(connection, *where))
 
     def _runs(self, connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[Run]:
         shards = _shards.of_runs(connection, *where)
@@ -227,7 +227,11 @@ class Store:
         def bare(found: Mapping[str, Tasks]) -> list[str]:
             return [run for run, its in found.items() if None in its.verdicts]
 
-        return self._with_tallies(lambda connection: tasks(connection, self._database.dialect, where), bare, where)
+        return self._with_tallies(lambda connection: tasks(connection, self.database.dialect, where), bare, where)
+
+    def progress(self, run_id: str) -> Mapping[int | None, Mapping[Status, int]]:
+        """How many tasks of each shard of a run came to what; None is no shard."""
+        return self.database.read(lambda connection: _shards.progress(connection, run_id))
 
     def results(self, run_id: str) -> list[ResultRow]:
         """The finished tasks of a run, one by one, in the order of their ids; each has its tally."""
@@ -246,7 +250,7 @@ class Store:
         if task_ids:
             query = query.where(ATTEMPTS.c.task_id.in_(task_ids))
         query = query.order_by(ATTEMPTS.c.task_id, ATTEMPTS.c.sample, ATTEMPTS.c.attempt)
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             yield from map(AttemptRow._make, connection.execution_options(yield_per=200).execute(query))
 
     def _with_tallies(
@@ -262,25 +266,25 @@ class Store:
             bare: The runs in what was read that have results without a tally.
             where: Which results it is about.
         """
-        found = self._database.look(read)
+        found = self.database.look(read)
         if not bare(found):
             return found
         self._keep_tallies(bare(found))
 
         def copied(connection: sa.Connection) -> T:
-            for statement in self._database.dialect.copying:
+            for statement in self.database.dialect.copying:
                 connection.exec_driver_sql(statement)
             make_tallies(connection, where)
             return read(connection)
 
-        return self._database.read(copied)
+        return self.database.read(copied)
 
     def _keep_tallies(self, runs: Iterable[str]) -> None:
         """Make the tallies that are missing, if the database may be written."""
         with suppress(StoreError):
             for run in runs:  # a transaction each: a task that is recorded meanwhile does not have to wait for long
                 its = RESULTS.c.run_id == run
-                self._database.write(partial(make_tallies, where=[its]))
+                self.database.write(partial(make_tallies, where=[its]))
 
     def seconds(self, benchmark: str, model: str) -> Mapping[str, float]:
         """Mean seconds that each task of a benchmark took that model, over all runs."""
@@ -294,14 +298,14 @@ class Store:
 
     def close(self) -> None:
         """Close the connections."""
-        self._database.close()
+        self.database.close()
 
     def _select(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
-        return self._database.read(lambda connection: connection.execute(query).all())
+        return self.database.read(lambda connection: connection.execute(query).all())
 
     def _text(self, text: str) -> str:
         """A text as the database holds it."""
-        return self._database.dialect.text(storable(text))
+        return self.database.dialect.text(storable(text))
 
     def _stored(self, row: Mapping[str, Any]) -> dict[str, Any]:
         return {name: self._text(value) if isinstance(value, str) else value for name, value in row.items()}
