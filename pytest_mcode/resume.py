@@ -269,7 +269,7 @@ def _differences(before: _Told, now: _Told) -> list[str]:
 
 
 def _temperature(config: Mapping[str, Any]) -> float:
-    return effective_temperature(config["temperature"], config["samples"])
+    return effective_temperature(config.get("temperature"), config.get("samples", 1))
 
 
 def _shown(value: Any) -> str:

@@ -144,7 +144,8 @@ def line(look: Look, earlier: Look | None = None) -> str:
     told = ", ".join(f"{states[state]} {state}" for state in State if states[state])
     shards = f", shards: {told}" if look.run.shards else f", {told}"
     errors = look.totals[Status.ERROR]
-    head = f"{look.at.astimezone():%H:%M:%S} {look.run.id}: {look.done}/{look.run.planned} tasks, solved {solved(look.totals)}"
+    tasks = f"{look.done}/{look.run.planned} tasks, solved {solved(look.totals)}"
+    head = f"{look.at.astimezone():%H:%M:%S} {look.run.id}: {tasks}"
     return f"{head}{f', errors {errors}' if errors else ''}, {time_left(look, earlier)}{shards}"
 
 
