@@ -9,6 +9,7 @@ from operator import itemgetter
 
 import sqlalchemy as sa
 
+from pytest_mcode._dialects import Dialect
 from pytest_mcode._rows import Spent, Tasks, tally
 from pytest_mcode._tables import ATTEMPTS, RESULTS
 from pytest_mcode._types import Status
@@ -16,12 +17,14 @@ from pytest_mcode._types import Status
 KEY = (RESULTS.c.run_id, RESULTS.c.task_id)
 
 
-def tasks(connection: sa.Connection, where: Iterable[sa.ColumnElement[bool]]) -> dict[str, Tasks]:
+def tasks(connection: sa.Connection, dialect: Dialect, where: Iterable[sa.ColumnElement[bool]]) -> dict[str, Tasks]:
     """By run: one row each, because reading a row for each task takes three times as long."""
     its = RESULTS.c
-    columns = [sa.func.json_group_array(column) for column in (its.task_id, its.status, its.verdicts)]
-    tokens = [sa.func.sum(column) for column in (its.prompt_tokens, its.completion_tokens)]
-    seconds, *more = (sa.func.total(c) for c in (its.seconds, its.generation_seconds, its.execution_seconds))
+    columns = [dialect.array(column, its.task_id) for column in (its.task_id, its.status, its.verdicts)]
+    tokens = [sa.cast(sa.func.sum(column), sa.BigInteger) for column in (its.prompt_tokens, its.completion_tokens)]
+    seconds, *more = (
+        sa.func.coalesce(sa.func.sum(c), 0.0) for c in (its.seconds, its.generation_seconds, its.execution_seconds)
+    )
     query = sa.select(its.run_id, *columns, seconds, *tokens, *more).where(*where).group_by(its.run_id)
     failed = sa.select(*KEY, its.error).where(its.status == Status.ERROR.value, *where).order_by(*KEY)
     faults = {
@@ -34,7 +37,7 @@ def tasks(connection: sa.Connection, where: Iterable[sa.ColumnElement[bool]]) ->
     }
 
 
-def make_tallies(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> None:
+def make_tallies(connection: sa.Connection, where: Iterable[sa.ColumnElement[bool]]) -> None:
     """Make the tallies of those results that have none."""
     theirs = sa.and_(*(ATTEMPTS.c[column.name] == column for column in KEY))
     query = sa.select(*KEY, *(ATTEMPTS.c[name] for name in Spent._fields)).outerjoin(ATTEMPTS, theirs)

@@ -14,6 +14,30 @@ _SCHEME = re.compile(r"\s*(?:[a-zA-Z][\w+.-]*:(?=/))?/*")
 _PASSWORD, _ADDRESS = re.compile(r":(?!\d*(?:/|$)).*", re.DOTALL), re.compile(r"\[[^\]]*\]")
 
 
+#: How the address of a results database may begin.
+DATABASES = ("postgresql", "postgresql+psycopg", "postgres")
+
+
+def database(address: str) -> str:
+    """The path or the address of a results database.
+
+    Raises:
+        UsageError: It is an address, but not of PostgreSQL.
+    """
+    scheme, separator, _ = address.partition("://")
+    if separator and scheme not in DATABASES:
+        raise UsageError(
+            f"--mcode-db is {shown(address)!r}, but must be the path of a SQLite file, or a database of PostgreSQL as "
+            f"postgresql://HOST/DATABASE."
+        )
+    return address
+
+
+def shown(address: str) -> str:
+    """A path as it is, and an address without what logs in."""
+    return without_credentials(address) if "://" in address else address
+
+
 def without_credentials(url: str) -> str:
     """The URL without user, password, query and fragment, all of which may carry a secret.
 

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from pytest_mcode.store import Run
 
 #: Options of how a session was started and what was asked of its figures, which the next one decides anew.
-OF_A_SESSION = ("bench", "resume", "run-id", "pull", *(o.name for o in OPTIONS if o.group == "gates"))
+OF_A_SESSION = (
+    *("bench", "resume", "run-id", "pull", "db", "shard-count", "shard-index"),
+    *(o.name for o in OPTIONS if o.group == "gates"),
+)
 
 
 def command(run: Run, replaced: Collection[str]) -> list[str]:

@@ -14,10 +14,12 @@ from pytest_mcode import options, spelling
 from pytest_mcode._errors import McodeError, UsageError
 from pytest_mcode.commands.compare import compare
 from pytest_mcode.commands.exchange import export, import_, score
+from pytest_mcode.commands.merge import merge
 from pytest_mcode.commands.page import report
 from pytest_mcode.commands.results import results
 from pytest_mcode.commands.show import show
 from pytest_mcode.commands.sweep import sweep
+from pytest_mcode.commands.watch import watch
 from pytest_mcode.settings import GROUPS, OPTIONS, Option
 
 #: The ini file of ``mcode bench``: an unrelated project's own settings and conftest files cannot break a run.
@@ -240,6 +242,8 @@ main.add_command(export)
 main.add_command(import_)
 main.add_command(score)
 main.add_command(sweep)
+main.add_command(watch)
+main.add_command(merge)
 
 
 @main.command(cls=Rerun, short_help="Run again what a run did.")

@@ -148,6 +148,7 @@ class Planned:
         tasks: Task ids that are left to judge, by the node id of their items.
         selection: SHA-256 (hex) over the ids of all selected tasks, in any order.
         planned: How many these are.
+        whole: How many tasks there are, before any were left out or they were cut into shards.
         file: The module that declares it; empty if mCode brings it.
     """
 
@@ -157,6 +158,7 @@ class Planned:
     tasks: Mapping[str, str]
     selection: str
     planned: int
+    whole: int
     file: str
 
 
@@ -188,6 +190,7 @@ class Collection:
     def __init__(self, settings: Settings, cache: Path, done: Mapping[str, Done]) -> None:
         self._settings, self._cache, self._done = settings, cache, done
         self._declared: set[str] = set()
+        self._opened: dict[str, tuple[Path, TaskSet]] = {}
 
     def pytest_pycollect_makemodule(self, module_path: Path, parent: Any) -> pytest.Module | None:
         """Name packaged modules benchmarks/…, wherever they are installed."""
@@ -215,6 +218,7 @@ class Collection:
             chosen = _answerable(metafunc.config, found.name, tasks.ids)[: self._settings.limit]
         except DataError as error:
             raise pytest.Collector.CollectError(spelling.spelled(str(error), metafunc.config)) from error
+        self._opened[found.name] = metafunc.definition.path, tasks
         chosen = chosen[self._settings.shard_index or 0 :: self._settings.shard_count]
         refs = [TaskRef(found, tasks, index) for index in chosen]
         metafunc.parametrize("task", refs, ids=[ref.id for ref in refs], indirect=True)
@@ -223,7 +227,8 @@ class Collection:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Leave out what is judged already, and keep a project's own warning filters from turning into verdicts."""
         self._require_named(config)
-        found = config.stash[SELECTED] = selected(items)
+        items[:] = [item for item in items if reference(item) or item.get_closest_marker(MARK) is None]
+        found = config.stash[SELECTED] = self._selected(items)
         judged = {name: done.judged for name, done in self._done.items() if _is_of(done, found.get(name))}
         gone = [item for item in items if _is_judged(item, judged)] if judged else []
         if gone:
@@ -232,6 +237,20 @@ class Collection:
         for item in items:
             if item.get_closest_marker(MARK) is not None:
                 item.add_marker(pytest.mark.filterwarnings("ignore"))
+
+    def _selected(self, items: list[pytest.Item]) -> dict[str, Planned]:
+        """What was selected of each benchmark, before what is judged already was left out.
+
+        A shard may have no task: it is a part of its run all the same.
+        """
+        found: dict[str, dict[str, str]] = {}
+        if self._settings.shard_count > 1:
+            found = {name: {} for name in self._opened}
+        for item in items:
+            ref = reference(item)
+            if ref is not None:
+                found.setdefault(ref.benchmark.name, {})[item.nodeid] = ref.id
+        return {name: _planned(name, *self._opened[name], tasks) for name, tasks in found.items()}
 
     def _require_named(self, config: pytest.Config) -> None:
         """Refuse a name that the given paths do not hold; ``--lf`` may have left its file out."""
@@ -258,25 +277,16 @@ def _is_of(done: Done, planned: Planned | None) -> bool:
 
 def _is_judged(item: pytest.Item, judged: Mapping[str, frozenset[str]]) -> bool:
     ref = reference(item)
-    return ref is not None and storable(ref.id) in judged.get(ref.benchmark.name, ())
+    if ref is None:
+        return False
+    its = storable(ref.id)
+    return not judged.get(ref.benchmark.name, frozenset()).isdisjoint({its, its.replace("\0", "\\x00")})
 
 
-def selected(items: list[pytest.Item]) -> dict[str, Planned]:
-    """What was selected of each benchmark, before what is judged already was left out."""
-    found: dict[str, list[tuple[pytest.Item, TaskRef]]] = {}
-    for item in items:
-        ref = reference(item)
-        if ref is not None:
-            found.setdefault(ref.benchmark.name, []).append((item, ref))
-    return {name: _planned(name, pairs) for name, pairs in found.items()}
-
-
-def _planned(name: str, pairs: list[tuple[pytest.Item, TaskRef]]) -> Planned:
-    (first, ref), tasks = pairs[0], {item.nodeid: ref.id for item, ref in pairs}
-    ids = json.dumps(sorted(tasks.values())).encode()
-    file = "" if first.path.parent == HOME else str(first.path)
-    digest = hashlib.sha256(ids).hexdigest()
-    return Planned(name, ref.tasks.fingerprint, ref.tasks.origin, tasks, digest, len(tasks), file)
+def _planned(name: str, path: Path, there: TaskSet, tasks: Mapping[str, str]) -> Planned:
+    digest = hashlib.sha256(json.dumps(sorted(tasks.values())).encode()).hexdigest()
+    file = "" if path.parent == HOME else str(path)
+    return Planned(name, there.fingerprint, there.origin, tasks, digest, len(tasks), len(there.ids), file)
 
 
 def plan(session: pytest.Session) -> Plan:

@@ -77,7 +77,16 @@ def resolve(config: pytest.Config) -> Settings:
         UsageError: A value, or a combination of values, that cannot be meant.
     """
     found = {attribute(o): read(o, *raw) for o in OPTIONS if (raw := given(config, o)) is not None}
+    if found.get("shard_index") is None and found.get("shard_count", 1) > 1:
+        found["shard_index"] = completion_index()
     return checked(Settings(**found))
+
+
+def completion_index() -> int | None:
+    """Which pod of a Kubernetes job this is; None where it is none."""
+    name = "JOB_COMPLETION_INDEX"
+    text = os.environ.get("JOB_COMPLETION_INDEX", "").strip()
+    return read(next(o for o in OPTIONS if o.name == "shard-index"), text, name) if text else None
 
 
 def checked(settings: Settings) -> Settings:
@@ -92,8 +101,7 @@ def checked(settings: Settings) -> Settings:
         )
     if settings.seed + settings.samples - 1 > SEEDS:
         raise UsageError(f"--mcode-seed={settings.seed} leaves no seeds for so many samples: {SEEDS} is the last one.")
-    if "://" in settings.db:
-        raise UsageError("--mcode-db is the path of a file, and what was given is an address: name a SQLite file.")
+    _url.database(settings.db)
     if len(settings.bench) > 1:
         _require_for_several(settings)
     if settings.fail_under_lower and settings.fail_under is None:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
-from pytest_mcode import collect, options
+from pytest_mcode import _url, collect, options
 from pytest_mcode._errors import McodeError, StoreError, UsageError
 from pytest_mcode.settings import Settings
 from pytest_mcode.solvers import canary, servers
@@ -150,10 +150,13 @@ def data(settings: Settings) -> Iterator[Finding]:
 
 def database(settings: Settings) -> Finding:
     """Whether results can be written; a database that is not there yet is not made."""
-    from pytest_mcode.store import Store
+    from pytest_mcode.store import Store, rehearse
 
-    file = Path(settings.db).expanduser()
+    file, shown = Path(settings.db).expanduser(), _url.shown(settings.db)
     try:
+        if "://" in settings.db:
+            rehearse(settings.db)
+            return Finding("database", Status.OK, f"{shown} can be written")
         if file.exists():
             store = Store(settings.db)
             try:
@@ -173,6 +176,8 @@ def database(settings: Settings) -> Finding:
 
 def disk(settings: Settings) -> Finding:
     """Whether there is room where results are written."""
+    if "://" in settings.db:
+        return Finding("disk", Status.OK, "results go to a server")
     return room("disk", Path(settings.db).expanduser().parent, "name a database elsewhere with --mcode-db")
 
 

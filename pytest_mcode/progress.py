@@ -11,6 +11,7 @@ import pytest
 
 from pytest_mcode._types import Status
 from pytest_mcode.outcome import Recorder
+from pytest_mcode.report.words import clock
 
 #: Seconds between two drawings.
 INTERVAL = 0.1
@@ -122,10 +123,3 @@ def told(tally: Tally, width: int) -> str:
         parts.append((left, left))
     whole, brief = (" · ".join(texts) for texts in zip(*parts, strict=True))
     return whole if len(whole) <= width else brief[:width]
-
-
-def clock(seconds: float) -> str:
-    """Seconds as h:mm:ss, or m:ss below an hour."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

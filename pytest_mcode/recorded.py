@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
-from pytest_mcode import options, spelling
+from pytest_mcode import _url, options, spelling
 from pytest_mcode._errors import StoreError, UsageError
 from pytest_mcode._parse import nearest
 from pytest_mcode._rows import AttemptRow, ResultRow, summed
 from pytest_mcode._types import Status
 from pytest_mcode.report.figures import Figures, computed, figures, of_runs
-from pytest_mcode.store import Run, Session, Store, existing
+from pytest_mcode.store import Run, Session, Store, existing, one_of
 
 _AGO = re.compile(r"(\d{1,5})([dhm])")
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
@@ -71,6 +71,11 @@ class Located:
 
     run: Run
     places: tuple[str, ...]
+
+    @property
+    def shown(self) -> str:
+        """The databases, without what logs in."""
+        return ", ".join(map(_url.shown, self.places))
 
 
 def since(text: str | None, *, now: datetime | None = None) -> str | None:
@@ -133,22 +138,15 @@ def located(paths: Sequence[str], wanted: Wanted) -> list[Located]:
         known += runs
         found += [Located(run, (path,)) for run in runs if wanted.holds(run)]
     if not found:
-        raise UsageError(nothing_found(" and ".join(paths), wanted, known))
+        raise UsageError(nothing_found(" and ".join(map(_url.shown, paths)), wanted, known))
     return sorted(_joined(found), key=lambda its: its.run.started_at, reverse=True)
 
 
 def _joined(found: Iterable[Located]) -> Iterator[Located]:
-    """Each run once. Its shards plan their own tasks; the same shard in two databases is one."""
+    """Each run once. Of a shard in several databases the one counts that began first, and is finished if one is."""
     for _, group in groupby(sorted(found, key=lambda its: its.run.id), lambda its: its.run.id):
         parts = sorted(group, key=lambda part: part.run.started_at)
-        shards = {str(part.run.config.get("shard-index")): part.run.planned for part in parts}
-        ends = [part.run.finished_at for part in parts]
-        run = replace(
-            parts[0].run,
-            planned=sum(shards.values()),
-            finished_at=None if None in ends else max(end for end in ends if end is not None),
-        )
-        yield Located(run, tuple(place for part in parts for place in part.places))
+        yield Located(one_of([part.run for part in parts]), tuple(place for part in parts for place in part.places))
 
 
 def nothing_found(place: str, wanted: Wanted, known: Sequence[Run]) -> str:

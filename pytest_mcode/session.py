@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,7 +23,7 @@ from pytest_mcode.loop import Loop
 from pytest_mcode.outcome import Recorder, Reporting, WorkerPlan
 from pytest_mcode.provenance import commit, versions
 from pytest_mcode.report.words import model, tries
-from pytest_mcode.resume import NEW, Resumption, resumption, this_process
+from pytest_mcode.resume import NEW, Resumption, require_no_differences, require_same_data, resumption, this_process
 from pytest_mcode.sandboxes import open_sandbox
 from pytest_mcode.settings import Settings
 from pytest_mcode.solvers.given import GIVEN
@@ -31,7 +31,11 @@ from pytest_mcode.solving import Parts, Solving
 from pytest_mcode.spelling import spelled
 
 if TYPE_CHECKING:
-    from pytest_mcode.store import Store
+    from pytest_mcode.store import Run, Store
+
+
+#: Seconds that a database's server which cannot be reached is tried again before a run: it may just be starting.
+WAIT = 30.0
 
 
 def activate(config: pytest.Config) -> None:
@@ -87,7 +91,7 @@ def record(config: pytest.Config, settings: Settings) -> Found:
         from pytest_mcode.preflight import before_a_run
         from pytest_mcode.report.terminal import Summary
         from pytest_mcode.solvers import servers
-        from pytest_mcode.store import Store
+        from pytest_mcode.store import Patience, Store
         from pytest_mcode.thresholds import Gates, baselines, checked
 
         candidates = checked(settings)
@@ -96,7 +100,8 @@ def record(config: pytest.Config, settings: Settings) -> Found:
         isolation = sandbox.result()
     chosen = replace(settings, concurrency=capacity.requests)
     notes = before_a_run(settings, server)
-    store = Store(settings.db)
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    store = Store(settings.db, patience=Patience(first=WAIT, told=partial(tell, terminal)))
     resumed = resumption(store, settings, server)
     share = schedule.Share(capacity.requests, each=settings.concurrency is not None)
     ahead = 1 if capacity.requests == 1 else schedule.with_ready(capacity.requests)
@@ -114,7 +119,6 @@ def record(config: pytest.Config, settings: Settings) -> Found:
         register(schedule.Distribution(config, recorder, share, order, resumed.done), "mcode-distribution")
     else:
         register(Loop(solve_here(config, chosen), ahead, order), "mcode-loop")
-    terminal = config.pluginmanager.get_plugin("terminalreporter")
     if terminal is not None:
         from pytest_mcode import progress
 
@@ -122,6 +126,14 @@ def record(config: pytest.Config, settings: Settings) -> Found:
             register(progress.Progress(recorder, terminal), "mcode-progress")
     register(Terminable(), "mcode-terminable")
     return Found(isolation, capacity.told, resumed, (*notes, *gates.notes))
+
+
+def tell(terminal: Any, sentence: str) -> None:
+    """Say what holds up a run, in a line of its own."""
+    if terminal is not None:
+        terminal.ensure_newline()
+        terminal.write_line(spelled(f"mcode: {sentence}.", terminal.config))
+        terminal.flush()
 
 
 def longest_first(store: Store, model: str, recorder: Recorder, ids: Sequence[str]) -> Sequence[int]:
@@ -168,32 +180,50 @@ def begin(
     """
     run = resumed.agreed(planned)
     run_id = begun(store, settings, found, planned) if run is None else run.id
-    store.enter(run_id, platform.node(), this_process())
+    store.enter(run_id, platform.node(), this_process(), settings.shard_index if settings.shard_count > 1 else None)
     return run_id
 
 
 def begun(store: Store, settings: Settings, found: Mapping[str, str], planned: collect.Planned) -> str:
-    """Record the start of a new run, and return its id."""
-    from pytest_mcode.store import Run, now
+    """Record the start of a new run, or of a shard of one, and return its id."""
+    from pytest_mcode.store import Run, Shard, now
 
     run_id = settings.run_id or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
     facts = {"dataset": planned.origin, "selection": planned.selection, "file": planned.file, "commit": commit()}
-    store.begin(
-        Run(
-            id=run_id,
-            benchmark=planned.benchmark,
-            model=settings.model,
-            backend=settings.backend,
-            config=settings.stored,
-            config_hash=settings.hashed,
-            dataset_fingerprint=planned.fingerprint,
-            planned=planned.planned,
-            started_at=now(),
-            finished_at=None,
-            versions={**versions(), **found, **{name: fact for name, fact in facts.items() if fact}},
-        )
+    run = Run(
+        id=run_id,
+        benchmark=planned.benchmark,
+        model=settings.model,
+        backend=settings.backend,
+        config=settings.stored,
+        config_hash=settings.hashed,
+        dataset_fingerprint=planned.fingerprint,
+        planned=planned.planned,
+        started_at=now(),
+        finished_at=None,
+        versions={**versions(), **found, **{name: fact for name, fact in facts.items() if fact}},
     )
+    if settings.shard_count == 1:
+        store.begin(run)
+        return run_id
+    whole = len(range(planned.whole)[: settings.limit])
+    shard = Shard(
+        settings.shard_index or 0, settings.shard_count, planned.planned, whole, planned.selection, run.started_at
+    )
+    versions_of_all = {name: fact for name, fact in run.versions.items() if name != "selection"}
+    run = replace(run, config={**run.config, "shard-index": None}, versions=versions_of_all)
+    store.begin(run, shard, tasks=planned.tasks.values(), agreed=partial(require_alike, settings, found, planned))
     return run_id
+
+
+def require_alike(settings: Settings, found: Mapping[str, str], planned: collect.Planned, run: Run) -> None:
+    """Refuse to join a run that another shard has begun, if that is another measurement.
+
+    Raises:
+        UsageError: It is.
+    """
+    require_same_data(run, planned)
+    require_no_differences(run, settings, found, planned.benchmark)
 
 
 class Header:

@@ -195,7 +195,13 @@ class Settings:
         None, "id of the new run; with resume, of the run to go on with", "results", identifier, "ID"
     )
     sweep: str | None = option(None, "name of the sweep that the run belongs to", "results", identifier, "NAME")
-    db: str = option("experiments/results/results.db", "results database", "results", some, "PATH")
+    db: str = option(
+        "experiments/results/results.db",
+        "results database: a SQLite file, or postgresql://HOST/DATABASE",
+        "results",
+        some,
+        "PATH",
+    )
     fail_under: float | None = option(
         None, "least share solved, of the tasks judged, for status 0: 0.6 or 60%", "gates", share, "RATE"
     )
@@ -221,10 +227,10 @@ class Settings:
         """The configuration as it is written to the database: JSON values, without credentials."""
         values = {o.name: getattr(self, attribute(o)) for o in OPTIONS}
         server = None if self.base_url is None else _url.without_credentials(self.base_url)
-        database = _url.without_credentials(self.db) if "://" in self.db else self.db
         given = self.solutions  # the database after a run's id may be an address with a password
         solutions = given.partition("@")[0] if given and given.startswith(RUN) else given
-        return {**values, "bench": list(self.bench), "base-url": server, "db": database, "solutions": solutions}
+        places = {"base-url": server, "db": _url.shown(self.db), "solutions": solutions}
+        return {**values, "bench": list(self.bench), **places}
 
     @property
     def hashed(self) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from docker import DockerClient
 
+from tests import postgres
+
 #: Names an image for the docker sandbox; without it, any image among those present locally will do that looks right.
 IMAGE_VARIABLE = "MCODE_TEST_IMAGE"
 SUITABLE = re.compile(r"mcode-sandbox:|(.*/)?python:3(\.([89]|\d\d)\b|-|$)")
@@ -35,6 +37,13 @@ def shared_data() -> Path:
     if not data.is_dir():
         pytest.skip("data: no ../shared/data beside the checkout")
     return data
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[postgres.Server]:
+    """A PostgreSQL server of this session; a test that stops it starts it again."""
+    with postgres.running() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -26,14 +26,14 @@ LAYERS = {
     "stages": (
         *("_files", "_hub", "dataset", "_source", "_fences", "extract"),
         *("isolation", "prompts", "gate", "_rows", "_statistics", "metrics", "paired"),
-        *("_tables", "_tallies", "store", "_wire"),
+        *("_tables", "_runs", "_shards", "_dialects", "_database", "_copies", "_tallies", "store", "_wire"),
     ),
     "parts": ("solvers/", "sandboxes/", "report/"),
     "benchmark": ("_benchmark", "forms", "__init__"),
     "task": ("solve",),
     "session": (
         *("recorded", "replay", "engine", "solving", "collect", "preflight", "breaker", "provenance", "resume"),
-        *("fixtures", "outcome", "thresholds", "loop", "dealer", "schedule", "progress", "session"),
+        *("merging", "fixtures", "outcome", "thresholds", "loop", "dealer", "schedule", "progress", "session"),
     ),
     "entry points": ("plugin", "front", "again", "doctor", "sweeping/", "commands/", "cli", "__main__"),
     "benchmarks": ("benchmarks/",),
@@ -53,11 +53,27 @@ HEAVY: dict[str, str | tuple[str, ...]] = {
     "platformdirs": "options.py",
     "plotly": "nothing",  # the page takes its script as a file
     "pyarrow": ("_files.py", "report/exports.py"),
-    "pygments": "report/page/",
-    "rich": ("report/tabular.py", "report/comparison.py", "report/attempts.py", "solvers/pulling.py", "doctor.py"),
+    "rich": (
+        "report/tabular.py",
+        "report/live.py",
+        "commands/watch.py",
+        "report/comparison.py",
+        "report/attempts.py",
+        "solvers/pulling.py",
+        "doctor.py",
+    ),
     "scipy": "_statistics.py",
-    "sqlalchemy": ("_tables.py", "_tallies.py", "store.py"),
-    "tenacity": "solvers/generation.py",
+    "sqlalchemy": (
+        "_tables.py",
+        "_runs.py",
+        "_shards.py",
+        "_dialects.py",
+        "_database.py",
+        "_tallies.py",
+        "_copies.py",
+        "store.py",
+    ),
+    "tenacity": ("_database.py", "solvers/generation.py"),
     "xdist": "nothing",
 }
 #: The functions that may catch any exception: what they call raises what it likes.

@@ -302,7 +302,10 @@ def test_a_wrong_value_is_blamed_on_where_it_stands(pytester: pytest.Pytester, m
         ),
         (
             ["--mcode-model=m", "--mcode-db=http://me:secret@host/x.db"],
-            "--mcode-db is the path of a file, and what was given is an address: name a SQLite file.",
+            (
+                "--mcode-db is 'http://host/x.db', but must be the path of a SQLite file, or a database of PostgreSQL "
+                "as postgresql://HOST/DATABASE."
+            ),
         ),
         (
             ["--mcode-model=m", "--mcode-fail-under-lower"],

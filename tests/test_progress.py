@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from pytest_mcode.progress import Tally, clock, suits, told
+from pytest_mcode.progress import Tally, suits, told
+from pytest_mcode.report.words import clock
 from tests.terminal import Shown, shown
 
 #: Solved, unsolved and lost tasks, and tests of somebody else that fail, with output, in each phase.

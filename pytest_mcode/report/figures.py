@@ -173,7 +173,7 @@ def as_json(found: Figures, costs: Costs | None = None) -> dict[str, Any]:
     """
     samples, attempts = range(1, found.samples + 1), range(1, found.attempts + 1)
     return {
-        "run": asdict(found.run),
+        "run": {**asdict(found.run), "shards": [asdict(shard) for shard in found.run.shards]},
         "solved": found.solved,
         "judged": found.judged,
         "recorded": len(found.tasks),

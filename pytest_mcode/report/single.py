@@ -10,7 +10,7 @@ from pytest_mcode.report import breakdown
 from pytest_mcode.report.figures import Figures
 from pytest_mcode.report.tabular import percent, share
 from pytest_mcode.report.terminal import Line, lines, shown, usual
-from pytest_mcode.store import Session
+from pytest_mcode.store import Session, wall
 
 #: What is shown under ``results`` already, or only serves to compare.
 KNOWN = ("model", "bench", "selection")
@@ -18,7 +18,7 @@ KNOWN = ("model", "bench", "selection")
 
 def whole(found: Figures, costs: Costs | None, sessions: Sequence[Session], database: str) -> Iterator[str]:
     """Its figures, then its configuration, what it depends on, and the processes that worked on it."""
-    yield from map(str, lines(found, database, sum(session.seconds for session in sessions)))
+    yield from map(str, lines(found, database, wall(sessions)))
     yield from _section("solve@budget, samples x attempts", _curve(found))
     yield from _section("verdicts", _verdicts(found))
     yield from _section("costs of the tasks that were judged", _costs(costs) if costs else {})
@@ -72,4 +72,5 @@ def _each(values: Mapping[str, float | None]) -> str:
 
 def _told(session: Session) -> str:
     until = session.ended_at or "not ended, or killed"
-    return f"{session.started_at} to {until} on {session.host}, {session.seconds:,.1f} s"
+    of = "" if session.shard is None else f"shard {session.shard}, "
+    return f"{of}{session.started_at} to {until} on {session.host}, {session.seconds:,.1f} s"

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from pytest_mcode import options
+from pytest_mcode import _url, options
 from pytest_mcode._errors import StoreError
 from pytest_mcode._types import Verdict
 from pytest_mcode.metrics import Rate
@@ -84,8 +84,9 @@ class Summary:
         terminal.ensure_newline()
         terminal.section(visible(f"mcode {found.run.benchmark}"))
         width = terminal._tw.fullwidth if terminal.isatty else 0  # noqa: SLF001 - the width has no public name
-        earlier = sum(session.seconds for session in self._store.sessions(found.run.id)[:-1])
-        for line in lines(found, self._settings.db, earlier + time.monotonic() - self._started):
+        its = [s for s in self._store.sessions(found.run.id) if s.shard in (None, self._settings.shard_index)]
+        earlier = sum(session.seconds for session in its[:-1])
+        for line in lines(found, self._store.path, earlier + time.monotonic() - self._started):
             terminal.write_line(spelled(line.fitting(width), terminal.config), **line.marks)
 
     def pytest_unconfigure(self) -> None:
@@ -126,7 +127,8 @@ def lines(found: Figures, database: str, wall: float) -> Iterator[Line]:
     yield from errors(found)
     if found.missing:
         rest = f"; all rates are of the {found.judged} that were judged" if found.judged else ""
-        yield Line("not run", f"{found.missing} of {plural(run.planned, 'task')}{rest}", {"yellow": True})
+        of = f" of {run.shards[0].count} shards" if run.shards else ""
+        yield Line("not run", f"{found.missing} of {plural(run.planned, 'task')}{of}{rest}", {"yellow": True})
     yield from spent(found, wall)
     if found.judged:
         yield Line("resolution", resolution(found))
@@ -201,7 +203,7 @@ def command(found: Figures, database: str) -> list[str]:
     """How to see more of it."""
     words = ["mcode", "results", "--benchmark", found.run.benchmark, "--model", found.run.model]
     words += ["--compare-samples"] if found.samples > 1 else []
-    return words if database == options.default_database() else [*words, "--db", database]
+    return words if database == _url.shown(options.default_database()) else [*words, "--db", database]
 
 
 def usual(most: int) -> list[int]:

@@ -37,3 +37,10 @@ def in_order(task: str) -> list[tuple[int, str]]:
     """A key that sorts mine/9 before mine/10."""
     parts = re.split(r"0*(\d+)", task)
     return [(len(part) if number % 2 else 0, part) for number, part in enumerate(parts)]  # too long for int, perhaps
+
+
+def clock(seconds: float) -> str:
+    """Seconds as h:mm:ss, or m:ss below an hour."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
