@@ -120,9 +120,9 @@ class TestUsage:
         [
             (["bnech"], "No such command 'bnech'."),
             (["humaneval", "--model", "m"], "'humaneval' is a benchmark: mcode bench humaneval --model m"),
-            (["bench"], "Name a benchmark (humaneval, mbpp, mbpp-sanitized, smoke): mcode bench humaneval --model "),
-            (["bench", "--model", "m"], "Name a benchmark (humaneval, mbpp, mbpp-sanitized, smoke): "),
-            (["bench", ","], "Name a benchmark (humaneval, mbpp, mbpp-sanitized, smoke): "),
+            (["bench"], "Name a benchmark (humaneval, humaneval+, mbpp, mbpp+, mbpp-sanitized, smoke): mcode bench humaneval --model "),
+            (["bench", "--model", "m"], "Name a benchmark (humaneval, humaneval+, mbpp, mbpp+, mbpp-sanitized, smoke): "),
+            (["bench", ","], "Name a benchmark (humaneval, humaneval+, mbpp, mbpp+, mbpp-sanitized, smoke): "),
             (["bench", "-n", "8", "smoke"], "Name the benchmark before options of pytest: mcode bench BENCHMARK -n …"),
             (["bench", "--modle", "m", "smoke"], "There is no option --modle (did you mean '--model'?)."),
             (["bench", "smoke", "--model"], "--model needs a value: --model NAME."),
@@ -143,7 +143,7 @@ class TestUsage:
     @pytest.mark.parametrize(
         ("words", "sentence"),
         [
-            (["smok"], "There is no benchmark 'smok' (did you mean 'smoke'?); there are humaneval, mbpp, *"),
+            (["smok"], "There is no benchmark 'smok' (did you mean 'smoke'?); there are humaneval, humaneval+, mbpp, *"),
             (["smoke"], "No model was named: add --model=NAME, or --model=reference to try the harness."),
             (["smoke", *ASK, "--samples", "two"], "--samples is 'two', but must be a whole number of at least 1 and *"),
             (["smoke", *ASK, "--temperature", "-1"], "--temperature is '-1', but must be a number of at least 0 *"),
