@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -270,6 +271,45 @@ def test_a_run_is_recorded_shown_resumed_and_done_again_by_url(mcode: Mcode, url
     assert "no run nope" in outputs[3]
     assert "S3CRET" not in "".join(outputs)
     assert postgres.select(url, "SELECT id FROM runs WHERE config LIKE '%S3CRET%' OR versions LIKE '%S3CRET%'") == []
+
+
+SLOW = """
+import time
+from pytest_mcode import Mcode, Task, benchmark
+
+TESTS = "import time; time.sleep(0.4); assert f() == 1"
+TASKS = [Task(f"slow/{n}", "PROMPT", TESTS, "f", "def f() -> int:\\n    return 1") for n in range(12)]
+
+@benchmark("slow", tasks=TASKS)
+def test_slow(task: Task, mcode: Mcode) -> None:
+    mcode(task)
+"""
+
+
+@pytest.mark.parametrize("distributed", [(), ("-n2",)], ids=["alone", "xdist"])
+def test_a_run_waits_for_a_server_that_crashes_and_loses_nothing(
+    postgresql: postgres.Server, url: str, tmp_path: Path, distributed: tuple[str, ...]
+) -> None:
+    (tmp_path / "test_slow.py").write_text(SLOW)
+    command = [sys.executable, "-m", "pytest_mcode", "bench", "slow", "test_slow.py", *REFERENCE, "--db", url]
+    more = ["--concurrency", "2", "--sandboxes", "1", *distributed]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MCODE_", "PYTEST"))}
+    environment |= {"TMPDIR": str(tmp_path), "MCODE_CACHE_DIR": str(tmp_path / "cache")}
+    with closing(Store(url)) as database:
+        running = subprocess.Popen([*command, *more], cwd=tmp_path, env=environment, **pipes)
+        while not database.tasks() and running.poll() is None:
+            time.sleep(0.05)
+    postgresql.stop("immediate")
+    time.sleep(1.5)
+    postgresql.start()
+    output, _ = running.communicate(timeout=120)
+    assert running.returncode == 0, output
+    assert f"mcode: {url} does not answer (" in output
+    assert f"mcode: {url} is back after " in output
+    assert postgres.select(url, "SELECT count(*), count(DISTINCT task_id) FROM results") == [(12, 12)]
+    assert postgres.select(url, "SELECT status, count(*) FROM results GROUP BY status") == [("solved", 12)]
+    assert postgres.select(url, "SELECT count(*), count(ended_at) FROM sessions") == [(1, 1)]
 
 
 def test_nothing_is_made_by_who_only_reads(mcode: Mcode, url: str) -> None:

@@ -16,7 +16,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +32,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = (*(path.name for path in ROOT.glob("*.md")), *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
 #: Commands that take the network, or another machine, and show no output.
 NOT_RUN = ("docker pull ", "ollama ", "pip install ", "uv ", ".ci/run")
+#: Stands on the pages for a database of PostgreSQL.
+ADDRESS = "postgresql://db/mcode"
 #: The longest page of docs/, in lines.
 LINES = 150
 
@@ -151,7 +153,11 @@ def test_a_page_shows_what_happens(
     more: dict[str, str] = {}
     if needs_docker(page):
         more["MCODE_IMAGE"] = request.getfixturevalue("docker_image")
-    for block in blocks(page):
+    shown = [*blocks(page)]
+    if any(ADDRESS in block.text for block in shown if block.language == "console"):
+        url: str = request.getfixturevalue("postgresql").new()
+        shown = [replace(block, text=block.text.replace(ADDRESS, url)) for block in shown]
+    for block in shown:
         if block.file:
             (place / block.file).write_text(block.text, encoding="utf-8")
         elif block.language == "console":
