@@ -237,6 +237,10 @@ class Judgement:
 
     attempt: Attempt
     feedback: str
+    request: str = ""
+    """The turn that asks for another attempt, where it is not that for code; the feedback is in it."""
+    final: bool = False
+    """Whether nothing more is to be told: the debug loop ends, whatever the verdict."""
 
 
 class Judge(Protocol):

@@ -12,17 +12,20 @@ from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from pytest_mcode import _url
-from pytest_mcode._parse import identifier, names, number, one_of, some, switch, whole
+from pytest_mcode._parse import identifier, memory, names, namespace, number, one_of, some, switch, whole
 
 BACKENDS = ("ollama", "openai", "litellm", "hf")
 SANDBOXES = ("docker", "process")
 FEEDBACK = ("tests", "none")
 RECIPES = ("evalplus",)
+AGENTS = ("oneshot", "react", "gold", "empty")
+RETRIEVAL = ("bm25", "oracle", "none")
+ARCHITECTURES = ("auto", "x86_64", "arm64")
 #: The largest seed: 32 bits with a sign are what every server takes.
 SEEDS = 2**31 - 1
 #: The most samples of a task: more would fill the memory before anything was measured.
 SAMPLES = 10_000
-GROUPS = ("what to run", "model", "sampling", "judging", "prompts", "results")
+GROUPS = ("what to run", "model", "sampling", "judging", "prompts", "repositories", "results")
 
 
 class Option(NamedTuple):
@@ -132,6 +135,9 @@ class Settings:
         None, "limit of new tokens [default: the recipe's]", "sampling", whole(1), "N", answers=True
     )
     limit: int | None = option(None, "only the first N tasks", "what to run", whole(1), "N")
+    instance: tuple[str, ...] = option(
+        (), "only the tasks of these ids, with commas between", "what to run", names, "IDS"
+    )
     shard_count: int = option(1, "cut the tasks into this many shards", "what to run", whole(1), "N")
     shard_index: int | None = option(None, "which shard to run, from 0", "what to run", whole(0), "I")
     split: str | None = option(None, "split of the data set [default: the benchmark's]", "what to run", some, "NAME")
@@ -169,7 +175,84 @@ class Settings:
         "NAME",
         answers=True,
     )
-    retrieval: str | None = option(None, "reserved: has no effect on these benchmarks", "prompts", some, "NAME")
+    agent: str = option(
+        "oneshot",
+        "how an issue's patch is made: " + ", ".join(AGENTS),
+        "repositories",
+        one_of(*AGENTS),
+        "NAME",
+        answers=True,
+        newer=True,
+    )
+    retrieval: str | None = option(
+        None,
+        "how the files that a oneshot prompt shows are chosen: " + ", ".join(RETRIEVAL) + " [default: bm25]",
+        "repositories",
+        one_of(*RETRIEVAL),
+        "NAME",
+        answers=True,
+        newer=True,
+    )
+    eval_timeout: float = option(
+        1800.0,
+        "seconds for the tests of one patch",
+        "repositories",
+        number(0, above=True),
+        "SECONDS",
+        answers=True,
+        newer=True,
+    )
+    mem_limit: str = option(
+        "4g", "memory of a container of an instance", "repositories", memory, "SIZE", answers=True, newer=True
+    )
+    max_workers: int | None = option(
+        None,
+        "containers of instances at once, on this machine [default: as memory and cores allow]",
+        "repositories",
+        whole(1),
+        "N",
+    )
+    namespace: str | None = option(
+        None, "registry namespace of the images; empty: local images only", "repositories", namespace, "NAME"
+    )
+    arch: str = option(
+        "auto",
+        "architecture of the images: " + ", ".join(ARCHITECTURES),
+        "repositories",
+        one_of(*ARCHITECTURES),
+        "NAME",
+        answers=True,
+        newer=True,
+    )
+    task_repo: str | None = option(
+        None, "checkout of SWE-bench's task repository, to build missing images from", "repositories", some, "PATH"
+    )
+    force_rebuild: bool = option(False, "build or pull images that are there already again", "repositories", switch)
+    prune: bool = option(False, "remove each image that was pulled once its task is done", "repositories", switch)
+    disk_floor: float = option(
+        10.0, "gigabytes to keep free where images are; none is pulled below", "repositories", number(0), "GB"
+    )
+    max_steps: int = option(
+        30, "steps of the react agent, a sample", "repositories", whole(1), "N", answers=True, newer=True
+    )
+    agent_tokens: int = option(
+        400_000,
+        "tokens that the react agent may read and write, a sample",
+        "repositories",
+        whole(1),
+        "TOKENS",
+        answers=True,
+        newer=True,
+    )
+    agent_seconds: float = option(
+        1800.0,
+        "seconds that the react agent may take, a sample",
+        "repositories",
+        number(0, above=True),
+        "SECONDS",
+        answers=True,
+        newer=True,
+    )
     resume: bool = option(False, "go on with the newest unfinished run of this configuration", "results", switch)
     run_id: str | None = option(
         None, "id of the new run; with resume, of the run to go on with", "results", identifier, "ID"
@@ -187,7 +270,8 @@ class Settings:
         values = {o.name: getattr(self, attribute(o)) for o in OPTIONS}
         server = None if self.base_url is None else _url.without_credentials(self.base_url)
         database = _url.without_credentials(self.db) if "://" in self.db else self.db
-        return {**values, "bench": list(self.bench), "base-url": server, "db": database}
+        listed = {"bench": list(self.bench), "instance": list(self.instance)}
+        return {**values, **listed, "base-url": server, "db": database}
 
     @property
     def hashed(self) -> str:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from pytest_mcode.metrics import Rate
 from pytest_mcode.report.figures import Figures
+from pytest_mcode.report.words import named
 from pytest_mcode.spelling import visible
 
 CAPTION = "rates in per cent with 95 % intervals; errors are kept out of them"
@@ -84,7 +85,7 @@ def _budget(row: Row) -> str:
 
 
 BENCHMARK = Column("benchmark", lambda row: row.figures.run.benchmark, "left")
-MODEL = Column("model", lambda row: row.figures.run.model, "left", folds=True)
+MODEL = Column("model", lambda row: named(row.figures.run.model, row.figures.run.config), "left", folds=True)
 SOLVED = Column("solved", _solved, yields=5)
 ERRORS = Column("errors", lambda row: str(row.figures.errors), idle=lambda row: row.figures.errors == 0, yields=6)
 RUN = Column("run", lambda row: row.figures.run.id, "left", yields=3)

@@ -139,9 +139,11 @@ class DebugLoop(SamplingStrategy):
             await mfuncs.avalidate([tests], generated.context, backend, output=generated.output)
             self.attempts.append(tests.judgement.attempt)
             done.append((action, generated, tests))
-            if tests.judgement.attempt.verdict in (Verdict.PASSED, Verdict.ERROR):
+            if tests.judgement.final or tests.judgement.attempt.verdict in (Verdict.PASSED, Verdict.ERROR):
                 break
-            action, context = turn(repair(tests.judgement.feedback)), generated.context
+            asked = tests.judgement.request
+            again = Message("user", asked) if asked else repair(tests.judgement.feedback)
+            action, context = turn(again), generated.context
         return SamplingResult(
             len(done) - 1,
             self.attempts[-1].verdict is Verdict.PASSED,
