@@ -107,9 +107,7 @@ async def _oneshot(work: Work, solver: Solver) -> Sampling:
         repository = await texts(box)
     work = Work(work.task, work.ready, work.settings, repository)
     chosen = RETRIEVAL[work.settings.retrieval or "bm25"](work.issue, repository)
-    prompt = oneshot(
-        work.issue, repository, chosen, context=work.settings.context, new=work.settings.max_tokens
-    )
+    prompt = oneshot(work.issue, repository, chosen, context=work.settings.context, new=work.settings.max_tokens)
     return partial(solver.sample, work.task, prompt, partial(judge, work))
 
 

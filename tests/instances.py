@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -96,19 +96,48 @@ class Real:
     id: str
     release: str
     needs: tuple[str, ...] = ()
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    """Files of the repository that the release leaves out."""
 
+
+#: sympy's own runner of tests, which takes these flags and then files.
+SYMPY_TEST = """\
+#!/usr/bin/env python3
+import sys
+import sympy
+files = [word for word in sys.argv[1:] if not word.startswith("-")]
+sys.exit(0 if sympy.test(*files, verbose="--verbose" in sys.argv, colors=False) else 1)
+"""
 
 REAL = (
-    Real("pallets__flask-5063", "flask==2.3.0", ("werkzeug==2.3.8", "jinja2==3.1.4", "click==8.1.7", "itsdangerous==2.2.0", "blinker==1.8.2")),
-    Real("sympy__sympy-20590", "sympy==1.7.1", ("mpmath==1.3.0",)),
-    Real("pytest-dev__pytest-11143", "pytest==7.4.0", ("iniconfig==2.0.0", "packaging==24.1", "pluggy==1.5.0", "attrs==23.2.0", "setuptools-scm==8.1.0")),
+    Real(
+        "pallets__flask-5063",
+        "flask==2.3.0",
+        (
+            "werkzeug==2.3.8",
+            "jinja2==3.1.4",
+            "click==8.1.7",
+            "itsdangerous==2.2.0",
+            "blinker==1.8.2",
+            "markupsafe==2.1.5",
+            "python-dotenv==1.0.1",
+        ),
+    ),
+    Real("sympy__sympy-20590", "sympy==1.7.1", ("mpmath==1.3.0",), {"bin/test": SYMPY_TEST}),
+    Real(
+        "pytest-dev__pytest-11143",
+        "pytest==8.0.0",
+        ("iniconfig==2.0.0", "packaging==24.1", "pluggy==1.3.0", "attrs==23.2.0", "setuptools-scm==8.1.0"),
+    ),
 )
 
 
 def git(place: Path, *words: str, given: str | None = None) -> str:
     """Run git with a name of its own."""
     identity = ["-c", "user.name=t", "-c", "user.email=t@t", "-c", "advice.detachedHead=false"]
-    done = subprocess.run(["git", *identity, *words], cwd=place, check=True, capture_output=True, text=True, input=given)
+    done = subprocess.run(
+        ["git", *identity, *words], cwd=place, check=True, capture_output=True, text=True, input=given
+    )
     return done.stdout
 
 
@@ -116,11 +145,14 @@ def commit(place: Path) -> str:
     """Put a directory under git; its first commit."""
     git(place, "init", "-q", "-b", "main")
     git(place, "add", "-A", "-f")
-    git(place, "-c", "core.autocrlf=false", "commit", "-q", "-m", "base")
+    git(place, "commit", "-q", "-m", "all")
+    git(place, "commit", "-q", "--allow-empty", "-m", "base")  # `git show`, which scripts do, would print the tree else
     return git(place, "rev-parse", "HEAD").strip()
 
 
-def toy(place: Path, image: str = "mcode-test/sweb.eval.x86_64.toy_1776_calc-1:latest", **changed: Any) -> dict[str, Any]:
+def toy(
+    place: Path, image: str = "mcode-test/sweb.eval.x86_64.toy_1776_calc-1:latest", **changed: Any
+) -> dict[str, Any]:
     """The toy's row, and its repository in ``place/root/testbed``; ``changed`` are files, by their path or None."""
     home = place / "root" / "testbed"
     for name, text in FILES.items():
@@ -197,6 +229,10 @@ def real(place: Path, found: Real, row: Mapping[str, Any], downloads: Path) -> N
     shutil.move(next(path for path in place.iterdir() if path.is_dir() and path.name != "root"), home)
     undone(home, row["patch"])
     undone(home, row["test_patch"])
+    for name, text in found.lacks.items():
+        (home / name).parent.mkdir(exist_ok=True)
+        (home / name).write_text(text)
+        (home / name).chmod(0o755)
     base = commit(home)
     # git takes our commit wherever the row names the real one
     git(home, "update-ref", f"refs/replace/{row['base_commit']}", base)

@@ -171,8 +171,14 @@ def _alike(lines: Sequence[str], wanted: Sequence[str]) -> int | None:
     whole = "\n".join(line.strip() for line in wanted)
     scores = []
     for at in range(len(lines) - len(wanted) + 1):
-        matcher = difflib.SequenceMatcher(None, "\n".join(s.strip() for s in lines[at : at + len(wanted)]), whole, autojunk=False)
-        if matcher.real_quick_ratio() >= ALIKE and matcher.quick_ratio() >= ALIKE and (score := matcher.ratio()) >= ALIKE:
+        matcher = difflib.SequenceMatcher(
+            None, "\n".join(s.strip() for s in lines[at : at + len(wanted)]), whole, autojunk=False
+        )
+        if (
+            matcher.real_quick_ratio() >= ALIKE
+            and matcher.quick_ratio() >= ALIKE
+            and (score := matcher.ratio()) >= ALIKE
+        ):
             scores.append((score, at))
     scores.sort(reverse=True)
     if not scores or (len(scores) > 1 and scores[0][0] - scores[1][0] < APART):

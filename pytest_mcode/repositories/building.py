@@ -60,4 +60,6 @@ def require_buildx() -> None:
         done = subprocess.run([docker, "buildx", "version"], capture_output=True, check=False)  # noqa: S603 - ours
         if done.returncode == 0:
             return
-    raise UsageError("swebench builds images by 'docker buildx', which is not installed: install Docker's buildx plugin.")
+    raise UsageError(
+        "swebench builds images by 'docker buildx', which is not installed: install Docker's buildx plugin."
+    )

@@ -22,7 +22,9 @@ BETWEEN = re.compile(
 )
 ENVELOPE = re.compile(r"^\*\*\* (Update|Add|Delete) File: (.+?)\s*$")
 #: A path as models write it above a block: in backticks, bold, as a heading, with a colon behind it.
-PATH = re.compile(r"^\W*(?:file(?:name|path)?\s*[:=]\s*)?[`*\"'\s]*((?:[\w.+-]+/)*[\w+-]+(?:\.[\w+-]+)+)[`*\"'\s:]*$", re.IGNORECASE)
+PATH = re.compile(
+    r"^\W*(?:file(?:name|path)?\s*[:=]\s*)?[`*\"'\s]*((?:[\w.+-]+/)*[\w+-]+(?:\.[\w+-]+)+)[`*\"'\s:]*$", re.IGNORECASE
+)
 #: Lines above a block within which its path is looked for.
 ABOVE = 3
 NOWHERE = "/dev/null"
@@ -168,7 +170,9 @@ def _envelopes(lines: Sequence[str]) -> Iterator[Edit]:
         if header is None:
             continue
         kind, path = header[1], header[2].strip("`\"'")
-        end = next((n for n in range(at, len(lines)) if ENVELOPE.match(lines[n]) or lines[n].startswith("*** End")), len(lines))
+        end = next(
+            (n for n in range(at, len(lines)) if ENVELOPE.match(lines[n]) or lines[n].startswith("*** End")), len(lines)
+        )
         body = lines[at:end]
         if kind == "Delete":
             yield Edit(path, (), (), removes=True)

@@ -116,7 +116,7 @@ async def complaint(box: Box, issue: Issue, patch: str, changed: Sequence[str], 
     broken = sorted(newly_bad(statuses(issue, before.text), statuses(issue, after.text)))
     if not broken and not (before.exit_code == 0 and after.exit_code != 0):
         return ""
-    named = f"These existing tests passed before, and fail now: {', '.join(broken[:MOST * 2])}.\n\n" if broken else ""
+    named = f"These existing tests passed before, and fail now: {', '.join(broken[: MOST * 2])}.\n\n" if broken else ""
     return f"{named}{after.text.strip()[-SHOWN:]}"
 
 

@@ -88,7 +88,8 @@ async def evaluate(box: Box, issue: Issue, patch: str | None, seconds: float) ->
         if refused is not None:
             return Evaluation(False, "does_not_apply", "git and patch refuse it.", log=refused)
     await box.write(SCRIPT, spec.eval_script.encode())
-    ran = await box.run(["/bin/bash", SCRIPT], seconds=seconds)
+    # through one pipe: the marks, which the script traces to stderr, stand where they belong
+    ran = await box.run(["/bin/bash", "-c", f"/bin/bash {SCRIPT} 2>&1"], seconds=seconds)
     if ran.timed_out:
         late = f"The tests did not end within {seconds:g} s."
         return Evaluation(False, "timed_out", late, ran.text, seconds=ran.seconds)
@@ -186,7 +187,10 @@ def meaning(report: Mapping[str, Any], log: str) -> tuple[str, str]:
     return "unresolved", " ".join(parts)
 
 
-WORDS = {"FAIL_TO_PASS": "of the tests that were to pass failed", "PASS_TO_PASS": "of the tests that passed before fail"}
+WORDS = {
+    "FAIL_TO_PASS": "of the tests that were to pass failed",
+    "PASS_TO_PASS": "of the tests that passed before fail",
+}
 
 
 def _listed(names: Sequence[str], words: str) -> str:

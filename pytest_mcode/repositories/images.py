@@ -116,7 +116,9 @@ class Images:
         """
         missing = [issue for issue in issues if self.here(issue) is None]
         free = self.free()
-        room = "" if free is None else f"; {free:.0f} GB are free there, of which {self._settings.disk_floor:g} stay free"
+        room = (
+            "" if free is None else f"; {free:.0f} GB are free there, of which {self._settings.disk_floor:g} stay free"
+        )
         if not missing:
             return f"{plural(len(issues))}, all there{room}"
         held = min(len(missing), at_once) if self._settings.prune else len(missing)
@@ -147,7 +149,9 @@ class Images:
         """Why a pull failed, and what to do about it."""
         words = str(error).lower()
         if "toomanyrequests" in words or "rate limit" in words:
-            return f"The registry gives out no more images for now ({name}): log in ('docker login'), or wait and resume."
+            return (
+                f"The registry gives out no more images for now ({name}): log in ('docker login'), or wait and resume."
+            )
         if isinstance_not_found(error) or "manifest unknown" in words or "access denied" in words or "denied" in words:
             if self.architecture == "arm64":
                 return (
