@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_mcode import collect, options, schedule
-from pytest_mcode._errors import McodeError
 from pytest_mcode._benchmark import TaskSet
+from pytest_mcode._errors import McodeError
 from pytest_mcode._types import Task
 from pytest_mcode.breaker import Breaker
 from pytest_mcode.fixtures import Fixtures
@@ -25,9 +25,9 @@ from pytest_mcode.loop import Loop
 from pytest_mcode.outcome import Recorder, Reporting, WorkerPlan
 from pytest_mcode.provenance import commit, versions
 from pytest_mcode.report.words import marks, model, tries
-from pytest_mcode.resume import NEW, Resumption, resumption, this_process
 from pytest_mcode.repositories.issue import Issue
 from pytest_mcode.repositories.place import Place
+from pytest_mcode.resume import NEW, Resumption, resumption, this_process
 from pytest_mcode.sandboxes import open_sandbox
 from pytest_mcode.settings import Settings
 from pytest_mcode.solvers import open_solver

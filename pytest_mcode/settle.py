@@ -8,12 +8,13 @@ An attempt's ``stderr`` begins with one word for what became of it: ``resolved``
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from pytest_mcode._errors import McodeError, SandboxError
+from pytest_mcode._errors import InfrastructureError, McodeError, SandboxError
 from pytest_mcode._types import (
     Attempt,
     Completion,
@@ -24,7 +25,7 @@ from pytest_mcode._types import (
     TaskResult,
     Verdict,
 )
-from pytest_mcode.repositories import existing, logs
+from pytest_mcode.repositories import existing, logs, tools
 from pytest_mcode.repositories.applying import Applied, apply
 from pytest_mcode.repositories.edits import edits
 from pytest_mcode.repositories.grading import Evaluation
@@ -111,11 +112,33 @@ async def _oneshot(work: Work, solver: Solver) -> Sampling:
     return partial(solver.sample, work.task, prompt, partial(judge, work))
 
 
+async def _react(work: Work, solver: Solver) -> Sampling:
+    """Have the model work in a container with tools, and judge what it has changed in another one."""
+
+    async def sample(*, seed: int) -> tuple[Attempt, ...]:
+        try:
+            async with work.ready.box() as box:
+                bench = await tools.bench(box)
+                completion = await solver.act(work.task, tools.goal(work.issue), bench.tools, seed=seed)
+                patch = await asyncio.to_thread(bench.patch)
+        except InfrastructureError as error:
+            return (Attempt(0, Verdict.ERROR, error=str(error)),)
+        if not patch:
+            spent = "" if completion.finish_reason == "stop" else f" before its {completion.finish_reason} were spent"
+            said = f"no_patch: The agent changed no file but tests{spent}."
+            seen = Execution(passed=False, phase="solution", exit_code=None, stderr=said)
+            return (Attempt(0, Verdict.NO_CODE, completion, None, seen),)
+        return (await evaluated(work, 0, completion, patch),)
+
+    return sample
+
+
 Agent = Callable[[Work, Solver], Awaitable[Sampling]]
 AGENTS: Mapping[str, Agent] = {
     "gold": lambda work, solver: _given(work, solver, work.issue.gold),
     "empty": lambda work, solver: _given(work, solver, None),
     "oneshot": _oneshot,
+    "react": _react,
 }
 
 

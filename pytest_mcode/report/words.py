@@ -16,7 +16,7 @@ def model(name: str, backend: str) -> str:
 
 
 def marks(config: Mapping[str, Any]) -> str:
-    """What of a stored configuration must be said wherever its figures are: how patches were made, and with what help."""
+    """What of a stored configuration must be said wherever its figures are: how patches were made, with what help."""
     agent, said = config.get("agent", "oneshot"), []
     if agent != "oneshot":
         said.append(f"{agent} agent")

@@ -106,16 +106,16 @@ def _places(lines: Sequence[str], old: list[str], new: list[str], near: int | No
         for at in _nearest(_equal(lines, was, str), near):
             yield at, len(was), now
         for at in _nearest(_equal(lines, was, str.rstrip), near):
-            yield at, len(was), now
+            yield at, len(was), _merged(lines[at : at + len(was)], was, now)
     was, now = trimmed_old, trimmed_new
     for at in _nearest(_equal(lines, was, str.strip), near):
-        yield at, len(was), _shifted(lines[at : at + len(was)], was, now)
+        yield at, len(was), _merged(lines[at : at + len(was)], was, now)
     without = [line for line in was if line.strip()]
     for at, size in _sparse(lines, without):
-        yield at, size, _shifted([line for line in lines[at : at + size] if line.strip()], without, now)
+        yield at, size, _merged([line for line in lines[at : at + size] if line.strip()], without, now)
     alike = _alike(lines, was)
     if alike is not None:
-        yield alike, len(was), _shifted(lines[alike : alike + len(was)], was, now)
+        yield alike, len(was), _merged(lines[alike : alike + len(was)], was, now)
 
 
 def _trimmed(old: list[str], new: list[str]) -> tuple[list[str], list[str]]:
@@ -186,17 +186,26 @@ def _alike(lines: Sequence[str], wanted: Sequence[str]) -> int | None:
     return scores[0][1]
 
 
-def _shifted(there: Sequence[str], old: Sequence[str], new: Sequence[str]) -> list[str]:
-    """The new lines, moved by as much as the file's lines are from the model's."""
-    pairs = [(_indent(a), _indent(b)) for a, b in zip(there, old, strict=False) if a.strip() and b.strip()]
-    real, told = pairs[0] if pairs else ("", "")
-    if real == told:
-        return list(new)
-    if real.startswith(told):
-        more = real[: len(real) - len(told)]
-        return [more + line if line.strip() else line for line in new]
-    less = len(told) - len(real)
-    return [line[min(less, len(_indent(line))) :] for line in new]
+def _merged(there: Sequence[str], old: Sequence[str], new: Sequence[str]) -> list[str]:
+    """The new lines: those that stay as the file has them, the others indented as their neighbours in the file are."""
+    merged: list[str] = []
+    for kind, start, end, first, last in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind == "equal":
+            merged += there[start:end]
+            continue
+        at = next((n for n in (start, start - 1, *range(len(old))) if 0 <= n < len(old) and old[n].strip()), None)
+        real, told = ("", "") if at is None else (_indent(there[at]), _indent(old[at]))
+        merged += [_moved(line, real, told) for line in new[first:last]]
+    return merged
+
+
+def _moved(line: str, real: str, told: str) -> str:
+    """A line, moved by as much as one of the file's lines is from the model's."""
+    if not line.strip() or real == told:
+        return line
+    if len(real) > len(told):
+        return real[: len(real) - len(told)] + line
+    return line[min(len(told) - len(real), len(_indent(line))) :]
 
 
 def _indent(line: str) -> str:

@@ -146,14 +146,14 @@ class Box:
             SandboxError: The container or its engine is gone.
         """
         try:
-            return await asyncio.to_thread(self._run, command, seconds, stderr)
+            return await asyncio.to_thread(self.execute, command, seconds, stderr=stderr)
         except asyncio.CancelledError:
             self.kill()
             raise
 
     async def write(self, path: str, data: bytes) -> None:
         """Write a file."""
-        await asyncio.to_thread(self._write, path, data)
+        await asyncio.to_thread(self.put, path, data)
 
     async def out_of_memory(self) -> bool:
         """Whether the engine ended something in it for the memory it took."""
@@ -168,7 +168,8 @@ class Box:
             with contextlib.suppress(docker.errors.DockerException, OSError):  # it is gone, or going
                 self._container.remove(force=True, v=True)
 
-    def _run(self, command: Sequence[str], seconds: float, stderr: bool) -> Ran:
+    def execute(self, command: Sequence[str], seconds: float, *, stderr: bool = True) -> Ran:
+        """What `run` does, in the thread that calls it."""
         api, started = self._container.client.api, time.monotonic()
         words = ["timeout", "-k", str(KILL), f"{seconds:g}", *command]
         with told("run a command in a container"):
@@ -186,7 +187,8 @@ class Box:
         late = not whole or (code in STOPPED and spent >= seconds)
         return Ran(output, code, late, spent)
 
-    def _write(self, path: str, data: bytes) -> None:
+    def put(self, path: str, data: bytes) -> None:
+        """What `write` does, in the thread that calls it."""
         packed, about = io.BytesIO(), tarfile.TarInfo(path.lstrip("/"))
         about.size, about.mtime = len(data), int(time.time())
         with tarfile.open(fileobj=packed, mode="w") as archive:
@@ -201,7 +203,7 @@ class Box:
 
 
 def received(stream: socket.socket, until: float) -> tuple[bytes, bool]:
-    """What comes until the stream ends, and whether it ended in time; see `pytest_mcode.sandboxes.docker` for pieces."""
+    """What comes until the stream ends, and whether it ended in time; pieces are those of `sandboxes.docker`."""
     output, raw = bytearray(), bytearray()
     while True:
         left = until - time.monotonic()

@@ -18,7 +18,8 @@ HUNK = re.compile(r"^@@(?: -(\d+)(?:,\d+)? \+\d+(?:,\d+)? @@.*|.*)$")
 OLD, NEW = re.compile(r"^--- (?:[ai]/)?(.+?)(?:\t.*)?$"), re.compile(r"^\+\+\+ (?:[bw]/)?(.+?)(?:\t.*)?$")
 #: Lines of git's own between the files of a diff.
 BETWEEN = re.compile(
-    r"^(diff --git |index [0-9a-f]+\.\.|(new|deleted) file mode |(old|new) mode |similarity index |rename (from|to) |-- ?$)"
+    r"^(diff --git |index [0-9a-f]+\.\.|(new|deleted) file mode |(old|new) mode |similarity index |rename (from|to) "
+    r"|-- ?$)"
 )
 ENVELOPE = re.compile(r"^\*\*\* (Update|Add|Delete) File: (.+?)\s*$")
 #: A path as models write it above a block: in backticks, bold, as a heading, with a colon behind it.

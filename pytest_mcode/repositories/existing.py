@@ -76,7 +76,7 @@ def command(issue: Issue, tests: Sequence[str]) -> str:
     if not starts or not ends:
         return ""
     tested = "\n".join(lines[starts[0] + 1 : ends[0]]).strip()
-    judged = [name for name in re.findall(r"^\+\+\+ b/(.*)$", issue.test_patch, re.MULTILINE)]
+    judged = re.findall(r"^\+\+\+ b/(.*)$", issue.test_patch, re.MULTILINE)
     words = [word for word in _words(tested) if word not in judged and not _names(word, judged)]
     if not words or "\n" in tested:
         return ""

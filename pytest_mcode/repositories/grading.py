@@ -32,7 +32,7 @@ class Evaluation:
 
     Attributes:
         resolved: swebench's report says so.
-        kind: In one word: ``resolved``, ``unresolved``, ``does_not_apply``, ``timed_out``, ``broken_tests``, ``forged``.
+        kind: In a word: ``resolved``, ``unresolved``, ``does_not_apply``, ``timed_out``, ``broken_tests``, ``forged``.
         told: What was seen, in a sentence.
         log: The tests' output, or git's where the patch does not apply.
         report: swebench's.
@@ -68,6 +68,11 @@ def require_package() -> None:
         raise UsageError(
             f"swebench {version('swebench')} is installed, and grading needs version 5: pip install 'swebench>=5,<6'."
         )
+
+
+def load() -> None:
+    """Import what an evaluation needs of swebench, which takes seconds."""
+    apply_commands()
 
 
 async def evaluate(box: Box, issue: Issue, patch: str | None, seconds: float) -> Evaluation:
@@ -160,7 +165,7 @@ def statuses(issue: Issue, log: str) -> dict[str, str]:
 
 
 def graded(spec: Any, patch: str, log: str) -> dict[str, Any]:
-    """swebench's report on an output."""
+    """The report that swebench makes of an output."""
     from swebench.harness.grading import get_eval_report
 
     prediction = {"instance_id": spec.instance_id, "model_name_or_path": "mcode", "model_patch": patch}

@@ -45,7 +45,7 @@ class Images:
     def names(self, issue: Issue) -> list[str]:
         """The names under which an issue's image may be there, the first being the one that is pulled."""
         name = issue.image.replace(".x86_64.", f".{self.architecture}.")
-        namespace, slash, bare = name.rpartition("/")
+        bare = name.rpartition("/")[2]
         asked = self._settings.namespace
         if asked:
             return [f"{asked}/{bare}"]
@@ -126,8 +126,8 @@ class Images:
         if free is not None and free - need < self._settings.disk_floor:
             raise SandboxError(
                 f"{held} images to fetch need about {need:.0f} GB, and {free:.0f} are free where images are, of which "
-                f"{self._settings.disk_floor:g} are to stay free: make room, add --mcode-prune, or name fewer tasks with "
-                f"--mcode-limit."
+                f"{self._settings.disk_floor:g} are to stay free: make room, add --mcode-prune, or name fewer tasks "
+                f"with --mcode-limit."
             )
         kept = f", at most {held} of them at once" if self._settings.prune else ""
         return f"{plural(len(issues))}, {len(missing)} to be fetched{kept}: about {need:.1f} GB{room}"
@@ -155,8 +155,8 @@ class Images:
         if isinstance_not_found(error) or "manifest unknown" in words or "access denied" in words or "denied" in words:
             if self.architecture == "arm64":
                 return (
-                    f"Instance {issue.id} has no image for arm64 ({name}): use --mcode-arch=x86_64, which runs emulated, "
-                    f"or leave it out."
+                    f"Instance {issue.id} has no image for arm64 ({name}): use --mcode-arch=x86_64, which runs "
+                    f"emulated, or leave it out."
                 )
             return f"There is no image {name} for instance {issue.id}: is --mcode-namespace right?"
         if "no space left" in words:
@@ -170,8 +170,8 @@ class Images:
             if found is not None:
                 return Image(found, ours=False)
             raise SandboxError(
-                f"The engine has no image for instance {issue.id} (looked for {', '.join(self.names(issue))}), and with an "
-                f"empty --mcode-namespace none is pulled: build it, or name SWE-bench's task repository with "
+                f"The engine has no image for instance {issue.id} (looked for {', '.join(self.names(issue))}), and with "
+                f"an empty --mcode-namespace none is pulled: build it, or name SWE-bench's task repository with "
                 f"--mcode-task-repo."
             )
         from pytest_mcode.repositories.building import build

@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: patch, test output and report, beside the database and named in the attempt's row."""
+"""What an evaluation leaves beside the database: patch, test output and report, named in the attempt's row."""
 
 from __future__ import annotations
 

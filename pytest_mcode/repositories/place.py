@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pytest_mcode.repositories import slots
 from pytest_mcode.repositories.boxes import Box, Engine
-from pytest_mcode.repositories.grading import Evaluation, evaluate, require_package
+from pytest_mcode.repositories.grading import Evaluation, evaluate, load, require_package
 from pytest_mcode.repositories.images import Images
 from pytest_mcode.repositories.issue import Issue
 from pytest_mcode.sandboxes.quiet import default_directory
@@ -36,6 +36,7 @@ class Place:
         self.images = Images(self.engine, settings)
         self.workers = slots.workers(settings)
         self._locks = default_directory()
+        self._warm: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
     async def ready(self, issue: Issue) -> AsyncIterator[Ready]:
@@ -44,6 +45,7 @@ class Place:
         Raises:
             McodeError: It cannot be had.
         """
+        self._warm = self._warm or asyncio.create_task(asyncio.to_thread(load))  # seconds, beside the first generation
         async with slots.slot(self._locks, "image", self.workers + 1):
             image = await asyncio.to_thread(self.images.have, issue)
             try:
@@ -55,9 +57,12 @@ class Place:
     @contextlib.asynccontextmanager
     async def box(self, image: str) -> AsyncIterator[Box]:
         """A container, once one more may run."""
-        async with slots.slot(self._locks, "container", self.workers):
-            async with self.engine.box(image, self.settings.mem_limit, self.images.platform) as box:
-                yield box
+        memory, platform = self.settings.mem_limit, self.images.platform
+        async with (
+            slots.slot(self._locks, "container", self.workers),
+            self.engine.box(image, memory, platform) as box,
+        ):
+            yield box
 
     def told(self, issues: Sequence[Issue]) -> str:
         """What the images of a run will take, in a line.

@@ -31,7 +31,8 @@ You are fixing an issue in a Python repository.
 {issue}
 </issue>
 
-{files}Fix the issue by changing the repository's source, not its tests. Answer with one or more blocks of exactly this form, each below the path of its file:
+{files}Fix the issue by changing the repository's source, not its tests. Answer with one or more blocks of exactly \
+this form, each below the path of its file:
 
 path/to/file.py
 <<<<<<< SEARCH

@@ -20,7 +20,6 @@ async def slot(directory: Path, kind: str, count: int) -> AsyncIterator[None]:
     """Hold one of ``count`` slots of a kind; waits while others hold them all."""
     import fcntl
 
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = None
     try:
         while descriptor is None:

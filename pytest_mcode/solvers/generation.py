@@ -54,6 +54,7 @@ class Generator:
         pause: Seconds before the second try.
         gate: How many requests the server is given at once; the deadline counts from when it is given this one.
         tries: How often a request that meets passing faults is sent in all.
+        tools: Whether the model is told of the conversation's tools.
     """
 
     backend: Backend
@@ -62,6 +63,7 @@ class Generator:
     pause: float
     gate: Gate
     tries: int = 3
+    tools: bool = False
 
     async def generate(self, action: Any, context: Context) -> Generated:
         """Answer ``action`` after the turns of ``context``, trying again with growing pauses where that may help.
@@ -111,6 +113,7 @@ class Generator:
                 model_options=dict(self.options),
                 await_result=False,
                 silence_context_type_warning=True,
+                tool_calls=self.tools,
             )
             async with output:  # leaving it cancels the request at the server
                 async with asyncio.timeout(self.deadline):
@@ -190,4 +193,4 @@ def count(told: Any) -> int | None:
 
 def sent(prompt: Any) -> tuple[Message, ...]:
     """The turns that Mellea logged as really sent."""
-    return tuple(Message(str(turn["role"]), str(turn["content"])) for turn in prompt)
+    return tuple(Message(str(turn["role"]), str(turn["content"] or "")) for turn in prompt)
