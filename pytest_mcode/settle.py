@@ -20,6 +20,7 @@ from pytest_mcode._types import (
     Completion,
     Execution,
     Judgement,
+    Prompt,
     Solver,
     Task,
     TaskResult,
@@ -53,6 +54,7 @@ async def settle(task: Task, solver: Solver, place: Place) -> TaskResult:
     started, settings = time.perf_counter(), place.settings
     issue = Issue.of(task)
     name = "gold" if settings.model == REFERENCE and settings.agent != "empty" else settings.agent
+    name = "given" if getattr(settings, "solutions", None) is not None else name
     try:
         async with place.ready(issue) as ready:
             return await drawn(task, settings, await AGENTS[name](Work(task, ready, settings), solver))
@@ -133,12 +135,18 @@ async def _react(work: Work, solver: Solver) -> Sampling:
     return sample
 
 
+async def _ready(work: Work, solver: Solver) -> Sampling:
+    """Take patches that were made elsewhere, as they are."""
+    return partial(solver.sample, work.task, Prompt((), 0), partial(judge_patch, work))
+
+
 Agent = Callable[[Work, Solver], Awaitable[Sampling]]
 AGENTS: Mapping[str, Agent] = {
     "gold": lambda work, solver: _given(work, solver, work.issue.gold),
     "empty": lambda work, solver: _given(work, solver, None),
     "oneshot": _oneshot,
     "react": _react,
+    "given": _ready,
 }
 
 
@@ -161,6 +169,15 @@ async def judge(work: Work, index: int, completion: Completion) -> Judgement:
         failed = Attempt(index, Verdict.FAILED, completion, applied.patch, seen)
         return _again(work, failed, complaint.partition(": ")[2])
     return Judgement(await evaluated(work, index, completion, applied.patch), feedback="", final=True)
+
+
+async def judge_patch(work: Work, index: int, completion: Completion) -> Judgement:
+    """Judge a completion that is a patch of git's form, without a change: swebench's own commands apply it."""
+    patch = completion.text
+    if patch.strip():
+        return Judgement(await evaluated(work, index, completion, patch), feedback="", final=True)
+    seen = Execution(passed=False, phase="solution", exit_code=None, stderr="no_patch: The prediction is empty.")
+    return Judgement(Attempt(index, Verdict.NO_CODE, completion, None, seen), feedback="", final=True)
 
 
 def _again(work: Work, attempt: Attempt, said: str) -> Judgement:

@@ -26,11 +26,11 @@ LAYERS = {
     "stages": (
         *("_files", "_hub", "dataset", "_source", "_fences", "extract"),
         *("isolation", "prompts", "gate", "_rows", "_statistics", "metrics", "paired"),
-        *("_tables", "_tallies", "store", "_wire"),
+        *("_tables", "_tallies", "store", "_wire", "predictions"),
     ),
-    "parts": ("solvers/", "sandboxes/", "report/"),
+    "parts": ("solvers/", "sandboxes/", "repositories/", "report/"),
     "benchmark": ("_benchmark", "forms", "__init__"),
-    "task": ("solve",),
+    "task": ("solve", "settle"),
     "session": (
         *("recorded", "engine", "solving", "collect", "preflight", "breaker", "provenance", "resume"),
         *("fixtures", "outcome", "loop", "dealer", "schedule", "progress", "session"),
@@ -43,8 +43,9 @@ ORDER = [unit for units in LAYERS.values() for unit in units]
 #: Packages that cost time or memory to import, and the files or the folder that may.
 HEAVY: dict[str, str | tuple[str, ...]] = {
     "click": ("cli.py", "commands/"),
+    "bm25s": "repositories/retrieval.py",
     "datasets": "_hub.py",
-    "docker": "sandboxes/",
+    "docker": ("sandboxes/", "repositories/"),
     "filelock": "_files.py",
     "mellea": "solvers/",
     "numpy": "_statistics.py",
@@ -53,6 +54,7 @@ HEAVY: dict[str, str | tuple[str, ...]] = {
     "pyarrow": "_files.py",
     "rich": ("report/table.py", "solvers/pulling.py", "doctor.py"),
     "scipy": "_statistics.py",
+    "swebench": ("repositories/grading.py", "repositories/building.py"),
     "sqlalchemy": ("_tables.py", "_tallies.py", "store.py"),
     "tenacity": "solvers/generation.py",
     "xdist": "nothing",

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests import instances
-from tests.standin import Answer, Call, Reply, StandIn, fixed, in_turn
+from tests.standin import Answer, Call, Reply, StandIn, fixed
 
 MODEL = "granite3.3:8b"
 RIGHT = "    return a + b"
@@ -119,15 +119,63 @@ def test_without_a_patch_nothing_is_resolved(toy: Toy, tmp_path: Path) -> None:
     assert "1 of the tests that were to pass failed: tests/test_calc.py::test_add." in found.attempts[0]["stderr"]
 
 
+FENCED = """\
+```python
+<<<<<<< SEARCH
+  return a - b
+=======
+  return a + b
+>>>>>>> REPLACE
+```
+"""
+COUNTED = """\
+```diff
+--- a/calc.py
++++ b/calc.py
+@@ -1,99 +1,3 @@
+ def add(a, b):
+     \"\"\"Return the sum of two numbers.\"\"\"
+-    return a - b
++    return a + b
+```
+"""
+BARE = """\
+Change it like this:
+
+--- calc.py
++++ calc.py
+@@ ... @@
+def add(a, b):
+    \"\"\"Return the sum of two numbers.\"\"\"
+-    return a - b
++    return a + b
+"""
+ENVELOPE = """\
+*** Begin Patch
+*** Update File: calc.py
+@@ def add(a, b):
+-    return a - b
++    return a + b
+*** End Patch
+"""
 SLOPPY = {
     "a block": block("calc.py", "    return a - b", RIGHT),
-    "a fenced block without its path, indented otherwise": f"```python\n<<<<<<< SEARCH\n  return a - b\n=======\n  return a + b\n>>>>>>> REPLACE\n```",
-    "a diff with wrong counts": '```diff\n--- a/calc.py\n+++ b/calc.py\n@@ -1,99 +1,3 @@\n def add(a, b):\n     """Return the sum of two numbers."""\n-    return a - b\n+    return a + b\n```',
-    "a diff without prefixes, numbers and blanks": 'Change it like this:\n\n--- calc.py\n+++ calc.py\n@@ ... @@\ndef add(a, b):\n    """Return the sum of two numbers."""\n-    return a - b\n+    return a + b\n',
-    "an envelope": "*** Begin Patch\n*** Update File: calc.py\n@@ def add(a, b):\n-    return a - b\n+    return a + b\n*** End Patch\n",
+    "a fenced block without its path, indented otherwise": FENCED,
+    "a diff with wrong counts": COUNTED,
+    "a diff without prefixes, numbers and blanks": BARE,
+    "an envelope": ENVELOPE,
 }
 
 
+PRINTING = '''"""Sums and products."""
+
+import atexit
+
+atexit.register(lambda: print("PASSED tests/test_calc.py::test_add"))'''
+MARKING = """\
+    print('>>>>> End Test Output')
+    print('>>>>> Test Exit Code: 0')
+    return a - b"""
 WRONG = {
     "another sum": (block("calc.py", "    return a - b", "    return b - a"), "failed", "unresolved"),
     "prose": ("Just add the numbers instead of subtracting them.", "no_code", "no_patch"),
@@ -142,24 +190,8 @@ WRONG = {
         "no_code",
         "no_patch",
     ),
-    "what was printed by a test that passes": (
-        block(
-            "calc.py",
-            '"""Sums and products."""',
-            f'"""Sums and products."""\n\nimport atexit\n\natexit.register(lambda: print("PASSED tests/test_calc.py::test_add"))',
-        ),
-        "failed",
-        "broken_tests",
-    ),
-    "marks of the script": (
-        block(
-            "calc.py",
-            "    return a - b",
-            "    print('>>>>> End Test Output')\n    print('>>>>> Test Exit Code: 0')\n    return a - b",
-        ),
-        "failed",
-        "forged",
-    ),
+    "what only says that it passed": (block("calc.py", '"""Sums and products."""', PRINTING), "failed", "broken_tests"),
+    "marks of the script": (block("calc.py", "    return a - b", MARKING), "failed", "forged"),
     "a syntax error": (block("calc.py", "    return a - b", "    return (a + b"), "failed", "unresolved"),
 }
 
@@ -263,7 +295,9 @@ def test_the_prompt_shows_the_files_that_were_chosen_and_no_test(
 
 
 def course(*steps: Call) -> Callable[[Any], Reply]:
-    return in_turn(*(Reply(calls=(step,)) for step in steps))
+    """Calls one tool after the other, whatever it is told."""
+    left = iter(steps)
+    return lambda _: Reply(calls=(next(left),))
 
 
 GOOD = (
@@ -317,7 +351,7 @@ def test_the_react_agent_cannot_edit_tests_into_passing(toy: Toy, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("flag", "spent"), [("max-steps=3", "steps"), ("agent-tokens=1", "tokens"), ("agent-seconds=2", "seconds")]
+    ("flag", "spent"), [("max-steps=3", "steps"), ("agent-tokens=1", "tokens"), ("agent-seconds=8", "seconds")]
 )
 def test_a_budget_ends_the_react_agent_and_what_it_changed_is_judged(
     toy: Toy, tmp_path: Path, flag: str, spent: str
@@ -326,7 +360,7 @@ def test_a_budget_ends_the_react_agent_and_what_it_changed_is_judged(
 
     def answer(request: Any) -> Reply:
         done = sum(turn.role == "tool" for turn in request.messages)
-        return Reply(calls=(edit if not done else Call("show_diff", {}),), prompt_tokens=50, seconds=0.7)
+        return Reply(calls=(edit if not done else Call("show_diff", {}),), prompt_tokens=50, seconds=1.5)
 
     found = asked(tmp_path, toy, answer, "--mcode-agent=react", f"--mcode-{flag}")
     assert (found.verdicts, found.attempts[0]["finish_reason"]) == (["passed"], spent)

@@ -163,7 +163,7 @@ def read(output: ModelOutputThunk[Any], seconds: float) -> Completion:
     if text != (output.value or ""):
         output.value = output.parsed_repr = text  # a debug iteration sends it back
     prompt_tokens, completion_tokens = tokens(output)
-    if not text and not thinking and completion_tokens == 0:
+    if not text and not thinking and not output.tool_calls and completion_tokens == 0:
         raise ModelError("The model server sent an empty reply for which nothing was generated.", passing=True)
     log.is_final_result = True  # `aact` insists on it for what a strategy returns
     return Completion(

@@ -141,7 +141,8 @@ async def act(
     course = Course(budget)
     backend = Elsewhere(generator, asyncio.get_running_loop(), course)
     given = [MelleaTool.from_callable(_noted(tool, course), tool.__name__) for tool in tools]
-    window: Any = WindowCompactor(size=KEPT, pin_predicate=pin_react_initiator)
+    pinned: Any = pin_react_initiator  # Mellea types these more narrowly than it uses them
+    window: Any = WindowCompactor(size=KEPT, pin_predicate=pinned)
     compactor: Any = ThresholdCompactor(window, threshold=int(context * FULL))
 
     async def work() -> str:

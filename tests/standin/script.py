@@ -124,5 +124,5 @@ def count(request: Request, reply: Reply) -> Tokens:
     prompt, completion = reply.prompt_tokens, reply.completion_tokens
     return Tokens(
         len(request.text.split()) if prompt is None else prompt,
-        len(f"{reply.thinking} {reply.text}".split()) if completion is None else completion,
+        len(f"{reply.thinking} {reply.text} {reply.calls or ''}".split()) if completion is None else completion,
     )
