@@ -159,7 +159,7 @@ def test_every_option_is_an_ini_value(pytester: pytest.Pytester) -> None:
 
 
 def test_every_option_is_a_value_of_its_own_type_in_a_toml_file(pytester: pytest.Pytester) -> None:
-    native = {**VALUES, "bench": "smoke", "gen-timeout": 90}
+    native = {**VALUES, "bench": "smoke", "instance": "a__a-1,b__b-2", "gen-timeout": 90}
     lines = [f"mcode_{name.replace('-', '_')} = {json.dumps(value)}" for name, value in native.items()]
     pytester.makefile(".toml", pytest="\n".join(["[pytest]", *lines]))
     assert values(options.resolve(pytester.parseconfig())) == VALUES
@@ -333,7 +333,7 @@ def test_one_sample_is_greedy_and_several_differ(settings: Settings, temperature
 
 def test_every_option_is_stored_as_json(pytester: pytest.Pytester) -> None:
     stored = options.resolve(pytester.parseconfig(*flags())).stored
-    assert json.loads(json.dumps(stored)) == stored == {**VALUES, "bench": ["smoke"]}
+    assert json.loads(json.dumps(stored)) == stored == {**VALUES, "bench": ["smoke"], "instance": ["a__a-1", "b__b-2"]}
 
 
 @pytest.mark.parametrize(

@@ -428,7 +428,7 @@ def test_no_container_is_left(toy: Toy, tmp_path: Path) -> None:
     run(tmp_path, toy.data, "--mcode-agent=gold")
     client = docker.from_env()
     try:
-        left = [c.id for c in client.containers.list(all=True) if toy.row["image"] in c.image.tags]
+        left = [c.id for c in client.containers.list(all=True) if c.attrs["Config"]["Image"] == toy.row["image"]]
     finally:
         client.close()
     assert left == []

@@ -72,6 +72,8 @@ def _blocks(lines: Sequence[str]) -> Iterator[Edit]:
             continue
         end = _closed(lines, middle + 1)
         old, new = lines[at + 1 : middle], lines[middle + 1 : end]
+        if end == len(lines) or not REPLACE.match(lines[end]):
+            new = "\n".join(new).rstrip().split("\n") if any(line.strip() for line in new) else []
         if not named and old and (inner := _path(old[0])):
             path, old = inner, old[1:]
         yield Edit(path, tuple(old), tuple(new))

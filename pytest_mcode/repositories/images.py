@@ -170,7 +170,7 @@ class Images:
             if found is not None:
                 return Image(found, ours=False)
             raise SandboxError(
-                f"The engine has no image for instance {issue.id} (looked for {', '.join(self.names(issue))}), and with "
+                f"The engine has no image for instance {issue.id} ({', '.join(self.names(issue))}), and with "
                 f"an empty --mcode-namespace none is pulled: build it, or name SWE-bench's task repository with "
                 f"--mcode-task-repo."
             )
