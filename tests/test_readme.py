@@ -31,7 +31,7 @@ from tests.standin import Reply, Request, StandIn
 ROOT = Path(__file__).parents[1]
 PAGES = (*(path.name for path in ROOT.glob("*.md")), *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
 #: Commands that take the network, or another machine, and show no output.
-NOT_RUN = ("docker pull ", "ollama ", "pip install ", "uv ", ".ci/run")
+NOT_RUN = ("docker pull ", "ollama ", "pip install ", "uv ", ".ci/run", "mcode bench swebench")
 #: The longest page of docs/, in lines.
 LINES = 150
 
