@@ -136,7 +136,7 @@ class Images:
         import docker
 
         name = self.names(issue)[0]
-        repository, _, tag = name.partition(":")
+        repository, tag = docker.utils.parse_repository_tag(name)
         try:
             self._engine.client.images.pull(repository, tag=tag or "latest", platform=self.platform)
         except docker.errors.APIError as error:
