@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 import sys
@@ -24,8 +23,6 @@ spec = ImageSpec(name, open(recipe).read(), None, arch=arch, context_dir=context
 build_image(spec)
 print(spec.name)
 """
-#: The builder's own words in a log, which holds buildx's too.
-OWN = re.compile(r"(?m)^\d{4}-\d\d-\d\d \S+ - [A-Z]+ - .*$")
 #: Characters of a log that are shown.
 SHOWN = 300
 
@@ -47,7 +44,7 @@ def build(issue: Issue, tasks: Path, architecture: str) -> str:
         done = subprocess.run(words, cwd=logs, capture_output=True, text=True, check=False)  # noqa: S603 - ours
         if done.returncode:
             written = [log.read_text(errors="replace") for log in Path(logs).rglob("build_image.log")]
-            said = " ".join(OWN.sub("", "\n".join(written) or done.stderr).split())[-SHOWN:]
+            said = " ".join(("\n".join(written) or done.stderr).split())[-SHOWN:]
             raise SandboxError(f"The image of {issue.id} could not be built (… {said}).")
     return done.stdout.splitlines()[-1]
 
