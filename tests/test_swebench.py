@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sqlite3
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from pytest_mcode.repositories.issue import Issue
 from tests import instances
 from tests.standin import Answer, Call, Reply, StandIn, fixed
 
@@ -432,3 +434,81 @@ def test_no_container_is_left(toy: Toy, tmp_path: Path) -> None:
     finally:
         client.close()
     assert left == []
+
+
+@pytest.fixture(scope="module")
+def real(docker_image: str, shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: ARG001
+    """Rows of Lite, word for word, over PyPI's releases of three repositories."""
+    instances.base_image()
+    with (shared_data / "swebench-lite.jsonl").open() as lines:
+        rows = {row["instance_id"]: row for row in map(json.loads, lines)}
+    downloads = tmp_path_factory.mktemp("downloads")
+    for found in instances.REAL:
+        place = tmp_path_factory.mktemp("real")
+        try:
+            instances.real(place, found, rows[found.id], downloads)
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"data: {found.release} cannot be had from PyPI ({error.stderr[-200:]!r})")
+        instances.build(place, rows[found.id])
+    return instances.written([rows[found.id] for found in instances.REAL], downloads / "real.jsonl")
+
+
+REAL_BLOCK = """\
+--- src/_pytest/assertion/rewrite.py
++++ src/_pytest/assertion/rewrite.py
+@@ -676,7 +676,7 @@
+                 expect_docstring
+                 and isinstance(item, ast.Expr)
+                 and isinstance(item.value, ast.Constant)
++                and isinstance(item.value.value, str)
+             ):
+"""
+
+
+def test_real_instances_are_judged_as_published(real: Path, tmp_path: Path) -> None:
+    gold = run(tmp_path, real, "--mcode-agent=gold")
+    assert (gold.status, gold.kinds) == (0, ["resolved"] * 3), gold.said
+    empty = run(tmp_path / "empty", real, "--mcode-agent=empty")
+    assert (empty.status, empty.kinds) == (0, ["unresolved"] * 3), empty.said
+
+
+def test_a_model_s_edits_of_real_repositories_are_judged(real: Path, tmp_path: Path) -> None:
+    def answer(request: Any) -> Reply:
+        if "rewrite" in request.text and "docstring" in request.text:
+            return Reply(REAL_BLOCK)
+        if "__slots__" in request.text:
+            return Reply(block("sympy/core/_print_helpers.py", "class Printable:", "class Printable(object):"))
+        return Reply("I do not know.")
+
+    with StandIn(answer) as server:
+        found = run(tmp_path, real, f"--mcode-model={MODEL}", "--mcode-retrieval=oracle", url=server.url)
+    assert {a["task_id"]: k for a, k in zip(found.attempts, found.kinds, strict=True)} == {
+        "pallets__flask-5063": "no_patch",
+        "pytest-dev__pytest-11143": "resolved",
+        "sympy__sympy-20590": "unresolved",
+    }, found.said
+
+
+def test_a_prediction_is_judged_as_it_is(toy: Toy, tmp_path: Path) -> None:
+    from pytest_mcode._types import Completion, Verdict
+    from pytest_mcode.forms import issue_task
+    from pytest_mcode.repositories.place import Place
+    from pytest_mcode.settings import Settings
+    from pytest_mcode.settle import Work, judge_patch
+
+    task = issue_task({**toy.row, "task_id": toy.row["instance_id"]})
+
+    async def judged(patch: str) -> tuple[Verdict, str]:
+        place = Place(Settings(db=str(tmp_path / "r.db"), namespace=""))
+        try:
+            async with place.ready(Issue.of(task)) as ready:
+                attempt = (await judge_patch(Work(task, ready, place.settings), 0, Completion(patch))).attempt
+        finally:
+            await place.aclose()
+        assert attempt.execution is not None
+        return attempt.verdict, attempt.execution.stderr.partition(":")[0]
+
+    patch = toy.row["patch"]
+    assert asyncio.run(judged(patch)) == (Verdict.PASSED, "resolved")
+    assert asyncio.run(judged(patch.replace("return a - b", "return x"))) == (Verdict.FAILED, "does_not_apply")
+    assert asyncio.run(judged("")) == (Verdict.NO_CODE, "no_patch")

@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 
 from pytest_mcode.repositories.boxes import Box
 from pytest_mcode.repositories.grading import PATCH, apply_commands, statuses
-from pytest_mcode.repositories.issue import Issue, is_test
+from pytest_mcode.repositories.issue import Issue, is_test, touched
 from pytest_mcode.repositories.source import Texts
 
 #: Test files that are run for a patch at most.
@@ -76,7 +76,7 @@ def command(issue: Issue, tests: Sequence[str]) -> str:
     if not starts or not ends:
         return ""
     tested = "\n".join(lines[starts[0] + 1 : ends[0]]).strip()
-    judged = re.findall(r"^\+\+\+ b/(.*)$", issue.test_patch, re.MULTILINE)
+    judged = touched(issue.test_patch)
     words = [word for word in _words(tested) if word not in judged and not _names(word, judged)]
     if not words or "\n" in tested:
         return ""

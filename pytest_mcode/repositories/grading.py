@@ -57,7 +57,7 @@ def require_package() -> None:
     Raises:
         UsageError: It is not.
     """
-    if find_spec("swebench") is None:
+    if find_spec("swebench") is None or find_spec("bm25s") is None:
         raise UsageError(
             "Instances of SWE-bench are graded by its own package, which is not installed: "
             "pip install 'pytest-mcode[swebench]'."

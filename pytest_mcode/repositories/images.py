@@ -134,9 +134,10 @@ class Images:
 
     def _pulled(self, issue: Issue) -> Image:
         import docker
+        from docker.utils import parse_repository_tag
 
         name = self.names(issue)[0]
-        repository, tag = docker.utils.parse_repository_tag(name)
+        repository, tag = parse_repository_tag(name)
         try:
             self._engine.client.images.pull(repository, tag=tag or "latest", platform=self.platform)
         except docker.errors.APIError as error:
