@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,17 +35,23 @@ class Toy:
 
 @pytest.fixture(scope="module")
 def toy(docker_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toy]:  # noqa: ARG001 - an engine
-    import docker
-
     place = tmp_path_factory.mktemp("toy")
     image = f"mcode-test/sweb.eval.x86_64.toy_1776_calc-{os.getpid()}:latest"
     row = instances.toy(place, image)
     instances.base_image()
     instances.build(place, row)
     yield Toy(instances.written([row], place / "toy.jsonl"), row)
+    removed(image)
+
+
+def removed(*images: str) -> None:
+    """Remove images that a test has built."""
+    import docker
+
     client = docker.from_env()
     try:
-        client.images.remove(image, force=True)
+        for image in images:
+            client.images.remove(image, force=True)
     finally:
         client.close()
 
@@ -425,19 +433,12 @@ def test_gold_and_empty_ask_no_model(toy: Toy, tmp_path: Path) -> None:
 
 
 def test_no_container_is_left(toy: Toy, tmp_path: Path) -> None:
-    import docker
-
     run(tmp_path, toy.data, "--mcode-agent=gold")
-    client = docker.from_env()
-    try:
-        left = [c.id for c in client.containers.list(all=True) if c.attrs["Config"]["Image"] == toy.row["image"]]
-    finally:
-        client.close()
-    assert left == []
+    assert containers(toy.row["image"]) == []
 
 
 @pytest.fixture(scope="module")
-def real(docker_image: str, shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: ARG001
+def real(docker_image: str, shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:  # noqa: ARG001
     """Rows of Lite, word for word, over PyPI's releases of three repositories."""
     instances.base_image()
     with (shared_data / "swebench-lite.jsonl").open() as lines:
@@ -450,7 +451,9 @@ def real(docker_image: str, shared_data: Path, tmp_path_factory: pytest.TempPath
         except subprocess.CalledProcessError as error:
             pytest.skip(f"data: {found.release} cannot be had from PyPI ({error.stderr[-200:]!r})")
         instances.build(place, rows[found.id])
-    return instances.written([rows[found.id] for found in instances.REAL], downloads / "real.jsonl")
+    chosen = [rows[found.id] for found in instances.REAL]
+    yield instances.written(chosen, downloads / "real.jsonl")
+    removed(*(row["image"] for row in chosen))
 
 
 REAL_BLOCK = """\
@@ -512,3 +515,43 @@ def test_a_prediction_is_judged_as_it_is(toy: Toy, tmp_path: Path) -> None:
     assert asyncio.run(judged(patch)) == (Verdict.PASSED, "resolved")
     assert asyncio.run(judged(patch.replace("return a - b", "return x"))) == (Verdict.FAILED, "does_not_apply")
     assert asyncio.run(judged("")) == (Verdict.NO_CODE, "no_patch")
+
+
+@pytest.mark.parametrize("agent", ["oneshot", "react"])
+def test_ctrl_c_ends_a_run_soon_and_leaves_no_container(toy: Toy, tmp_path: Path, agent: str) -> None:
+    endless = Reply(block("calc.py", "    return a - b", "    while True:\n        pass"))
+    sleeping = Reply(calls=(Call("run", {"command": "sleep 150"}),))
+    command = [sys.executable, "-m", "pytest", "--mcode-bench=swebench-lite", f"--mcode-data={toy.data}"]
+    command += [f"--mcode-agent={agent}", f"--mcode-model={MODEL}", "--mcode-namespace=", "--mcode-db=r.db"]
+    with StandIn(lambda _: endless if agent == "oneshot" else sleeping) as server:
+        environment = {**os.environ, "MCODE_CACHE_DIR": str(tmp_path / "cache"), "OLLAMA_HOST": server.url}
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+        try:
+            until(lambda: server.log.exchanges and containers(toy.row["image"]))
+            time.sleep(2)
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=30)[0]
+        finally:
+            process.kill()
+    assert process.returncode == 2
+    assert "KeyboardInterrupt" in said
+    assert containers(toy.row["image"]) == []
+
+
+def containers(image: str) -> list[str | None]:
+    """The containers of an image, whether they run or not."""
+    import docker
+
+    client = docker.from_env()
+    try:
+        return [c.id for c in client.containers.list(all=True) if c.attrs["Config"]["Image"] == image]
+    finally:
+        client.close()
+
+
+def until(true: Callable[[], object]) -> None:
+    for _ in range(300):
+        if true():
+            return
+        time.sleep(0.2)
+    pytest.fail("it did not come to that within a minute")
