@@ -525,14 +525,14 @@ def test_ctrl_c_ends_a_run_soon_and_leaves_no_container(toy: Toy, tmp_path: Path
     command += [f"--mcode-agent={agent}", f"--mcode-model={MODEL}", "--mcode-namespace=", "--mcode-db=r.db"]
     with StandIn(lambda _: endless if agent == "oneshot" else sleeping) as server:
         environment = {**os.environ, "MCODE_CACHE_DIR": str(tmp_path / "cache"), "OLLAMA_HOST": server.url}
-        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
-        try:
-            until(lambda: server.log.exchanges and containers(toy.row["image"]))
-            time.sleep(2)
-            process.send_signal(signal.SIGINT)
-            said = process.communicate(timeout=30)[0]
-        finally:
-            process.kill()
+        with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                until(lambda: server.log.exchanges and containers(toy.row["image"]))
+                time.sleep(2)
+                process.send_signal(signal.SIGINT)
+                said = process.communicate(timeout=30)[0]
+            finally:
+                process.kill()
     assert process.returncode == 2
     assert "KeyboardInterrupt" in said
     assert containers(toy.row["image"]) == []

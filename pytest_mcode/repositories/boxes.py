@@ -175,10 +175,11 @@ class Box:
         with told("run a command in a container"):
             made = api.exec_create(self._container.id, words, workdir=HOME, stderr=stderr)["Id"]
             attached = api.exec_start(made, socket=True)
+            stream: socket.socket = getattr(attached, "_sock", attached)
             try:
-                stream: socket.socket = getattr(attached, "_sock", attached)
                 output, whole = received(stream, started + seconds + GRACE)
             finally:
+                stream.close()
                 attached.close()
             code = api.exec_inspect(made)["ExitCode"] if whole else None
         if whole and code is None:
