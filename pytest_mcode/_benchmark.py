@@ -69,11 +69,20 @@ class TaskSource(Protocol):
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A named set of tasks, and how a task and a solution make a program."""
+    """A named set of tasks, and how a task and a solution make a program.
+
+    Attributes:
+        name: As options and results spell it.
+        tasks: Where its tasks come from.
+        program: Puts a task and a solution together.
+        repository: Whether its tasks are issues of repositories, as `pytest_mcode.forms.issue_task` makes them: then a
+            solution is a patch, and swebench's own grading judges it.
+    """
 
     name: str
     tasks: TaskSource
     program: Callable[[Task, str], Program]
+    repository: bool = False
 
 
 def function_program(task: Task, solution: str, *, needs: tuple[str, ...] = (), memory: int = 0) -> Program:
@@ -93,6 +102,7 @@ def benchmark(
     *,
     tasks: TaskSource | Sequence[Task],
     program: Callable[[Task, str], Program] = function_program,
+    repository: bool = False,
 ) -> Callable[[Test], Test]:
     """Make a test function a benchmark: it runs once for each task when ``--mcode-bench`` names it.
 
@@ -100,11 +110,12 @@ def benchmark(
         name: The benchmark's name, as options and results spell it.
         tasks: `rows` of a data set, or the tasks themselves.
         program: Puts a task and a solution together; by default the solution, then the task's tests.
+        repository: Whether the tasks are issues of repositories, as `pytest_mcode.forms.issue_task` makes them.
     """
     import pytest
 
     source = _Listed(tuple(tasks)) if isinstance(tasks, Sequence) else tasks
-    mark = pytest.mark.mcode(Benchmark(name, source, program))
+    mark = pytest.mark.mcode(Benchmark(name, source, program, repository))
 
     def decorate(function: Test) -> Test:
         function.__test__ = True  # type: ignore[attr-defined]  # a user's `python_functions` must not hide it

@@ -120,6 +120,20 @@ def identifier(text: str) -> str:
     return text
 
 
+def memory(text: str) -> str:
+    """Parse an amount of memory as container engines write it."""
+    if not re.fullmatch(r"[1-9]\d{0,8}[kmg]", text.lower()):
+        raise ValueError("a whole number followed by k, m or g, such as 4g")
+    return text.lower()
+
+
+def namespace(text: str) -> str:
+    """Parse where images are in a registry; empty is this machine."""
+    if text and not re.fullmatch(r"[a-z0-9]+([._:/-]+[a-z0-9]+)*", text):
+        raise ValueError("lower-case letters and digits with ._:/- between, or empty")
+    return text
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say in parentheses which of ``known`` may have been meant; empty if none comes near."""
     import difflib

@@ -7,7 +7,7 @@ The protocols at the end are the places where a part can be replaced.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -243,6 +243,19 @@ class Judgement:
 
     attempt: Attempt
     feedback: str
+    request: str = ""
+    """The turn that asks for another attempt, where it is not that for code; the feedback is in it."""
+    final: bool = False
+    """Whether nothing more is to be told: the debug loop ends, whatever the verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What an agent may take for one sample: steps, tokens read and written, and seconds of wall time."""
+
+    steps: int
+    tokens: int
+    seconds: float
 
 
 class Judge(Protocol):
@@ -260,6 +273,14 @@ class Solver(Protocol):
         """Make one sample: generate and judge until an attempt passes or the debug iterations are spent.
 
         An infrastructure fault ends the sample with an attempt of verdict ``error``; nothing is raised for it.
+        """
+        ...
+
+    async def act(self, task: Task, goal: str, tools: Sequence[Callable[..., str]], *, seed: int) -> Completion:
+        """Work towards a goal with tools, within the budget; see `pytest_mcode.solvers.react.act`.
+
+        Raises:
+            ModelError: The model did not answer, through no fault of its own.
         """
         ...
 

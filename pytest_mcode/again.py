@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mcode._errors import UsageError
-from pytest_mcode.settings import IMPORTED, OPTIONS, Option
+from pytest_mcode._option import Option
+from pytest_mcode.settings import IMPORTED, OPTIONS
 
 if TYPE_CHECKING:
     from pytest_mcode.store import Run
@@ -38,10 +39,12 @@ def command(run: Run, replaced: Collection[str]) -> list[str]:
 def _flags(run: Run, without: Collection[str]) -> Iterator[str]:
     for opt in OPTIONS:
         value = run.config.get(opt.name, opt.default)
-        if opt.name in without or value in (opt.default, IMPORTED):
+        if opt.name in without or value in (opt.default, IMPORTED, []):
             continue
         yield from [f"--{opt.name}"] if opt.is_switch else [f"--{opt.name}", _text(opt, value)]
 
 
 def _text(opt: Option, value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(value)
     return f"{value:g}" if opt.kind == "float" and float(f"{value:g}") == value else str(value)

@@ -12,6 +12,7 @@ import click
 
 from pytest_mcode import options, spelling
 from pytest_mcode._errors import McodeError, UsageError
+from pytest_mcode._option import Option
 from pytest_mcode.commands.compare import compare
 from pytest_mcode.commands.exchange import export, import_, score
 from pytest_mcode.commands.merge import merge
@@ -20,7 +21,7 @@ from pytest_mcode.commands.results import results
 from pytest_mcode.commands.show import show
 from pytest_mcode.commands.sweep import sweep
 from pytest_mcode.commands.watch import watch
-from pytest_mcode.settings import GROUPS, OPTIONS, Option
+from pytest_mcode.settings import GROUPS, OPTIONS
 
 #: The ini file of ``mcode bench``: an unrelated project's own settings and conftest files cannot break a run.
 INI = Path(__file__).parent / "mcode.ini"

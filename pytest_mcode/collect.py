@@ -6,7 +6,7 @@ import hashlib
 import importlib.util
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,44 @@ def prepare(settings: Settings, cache: Path) -> dict[str, TaskSet]:
             found = next(b for b in _benchmarks(known[name]) if b.name == name)
             prepared[name] = found.tasks.open(settings, cache)
     return prepared
+
+
+def chosen(tasks: TaskSet, settings: Settings, among: Sequence[int] | None = None) -> Sequence[int]:
+    """The places of the tasks that are to be run: those that were named, of these the first, and of these the shard's.
+
+    Args:
+        tasks: Of the benchmark.
+        settings: What was asked for.
+        among: The places that can be run at all; None: all.
+
+    Raises:
+        DataError: There is no task of a name that was given.
+    """
+    places = range(len(tasks.ids)) if among is None else among
+    if settings.instance:
+        known = {task_id: place for place, task_id in enumerate(tasks.ids)}
+        for name in settings.instance:
+            if name not in known:
+                raise DataError(f"There is no task {name!r} in {tasks.origin}{nearest(name, known)}.")
+        named = {known[name] for name in settings.instance}
+        places = [place for place in places if place in named]
+    return places[: settings.limit][settings.shard_index or 0 :: settings.shard_count]
+
+
+def repositories(names: Iterable[str]) -> frozenset[str]:
+    """Those of the packaged benchmarks whose tasks are issues of repositories."""
+    known = packaged()
+    return frozenset(b.name for name in names if name in known for b in _benchmarks(known[name]) if b.repository)
+
+
+def issues(settings: Settings, prepared: Mapping[str, TaskSet]) -> list[Task]:
+    """The tasks to be run that are issues of repositories, of the packaged benchmarks among ``prepared``.
+
+    Raises:
+        DataError: A row is not of the expected form, or there is no task of a name that was given.
+    """
+    found = sorted(repositories(prepared))
+    return [prepared[name].task(place) for name in found for place in chosen(prepared[name], settings)]
 
 
 def _benchmarks(module: Path) -> Iterator[Benchmark]:
@@ -215,12 +253,11 @@ class Collection:
         found: Benchmark = mark.args[0]
         try:
             tasks = found.tasks.open(self._settings, self._cache)
-            chosen = _answerable(metafunc.config, found.name, tasks.ids)[: self._settings.limit]
+            places = chosen(tasks, self._settings, _answerable(metafunc.config, found.name, tasks.ids))
         except DataError as error:
             raise pytest.Collector.CollectError(spelling.spelled(str(error), metafunc.config)) from error
         self._opened[found.name] = metafunc.definition.path, tasks
-        chosen = chosen[self._settings.shard_index or 0 :: self._settings.shard_count]
-        refs = [TaskRef(found, tasks, index) for index in chosen]
+        refs = [TaskRef(found, tasks, index) for index in places]
         metafunc.parametrize("task", refs, ids=[ref.id for ref in refs], indirect=True)
 
     @pytest.hookimpl(trylast=True)

@@ -37,6 +37,7 @@ class Source:
         renamed: From the column names of the original release to those of the hub.
         splits: For each split the ids it holds, first and last, for files that hold all of them.
         published: Known fingerprints, and what each one is.
+        other_splits: Further splits that the hub has.
     """
 
     hub: str | Path
@@ -47,11 +48,12 @@ class Source:
     renamed: Mapping[str, str] = field(default_factory=dict)
     splits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     published: Mapping[str, str] = field(default_factory=dict)
+    other_splits: tuple[str, ...] = ()
 
     @property
     def splits_known(self) -> tuple[str, ...]:
         """The splits that can be asked for."""
-        return tuple(self.splits) or (self.split,)
+        return tuple(self.splits) or (self.split, *self.other_splits)
 
 
 @dataclass(frozen=True)

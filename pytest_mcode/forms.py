@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,48 @@ MBPP_SPLITS: Mapping[str, tuple[int, int]] = {
     "validation": (511, 600),
     "prompt": (1, 10),
 }
+
+#: Columns of SWE-bench's form since its version 5, which carries all that an evaluation needs.
+ISSUE_COLUMNS: Mapping[str, type] = {
+    "task_id": str,
+    "repo": str,
+    "base_commit": str,
+    "version": str,
+    "problem_statement": str,
+    "patch": str,
+    "test_patch": str,
+    "FAIL_TO_PASS": object,
+    "PASS_TO_PASS": object,
+    "image": str,
+    "eval_script": str,
+    "log_parser": str,
+    "eval_type": str,
+}
+
+#: What the releases call the task's id.
+ISSUE_NAMES: Mapping[str, str] = {"instance_id": "task_id"}
+
+
+def issue_task(row: Row) -> Task:
+    """A task of SWE-bench's form: an issue of a repository, and the patch that settled it as the reference.
+
+    The row is kept whole in ``extra``: it is what swebench's own grading reads. The hub has lists of tests as JSON,
+    local files also as lists.
+    """
+    if not row["image"] or not row["eval_script"]:
+        raise ValueError("image and eval_script must not be empty")
+    for column in ("FAIL_TO_PASS", "PASS_TO_PASS"):
+        tests = json.loads(row[column]) if isinstance(row[column], str) else row[column]
+        if not isinstance(tests, list) or not all(isinstance(test, str) for test in tests):
+            raise ValueError(f"{column} must be a list of texts, or one as JSON")
+    whole = {name: row[name] for name in ISSUE_COLUMNS if name != "task_id"}
+    return Task(
+        id=row["task_id"],
+        prompt=row["problem_statement"],
+        tests=row["test_patch"],
+        reference=row["patch"],
+        extra={"row": json.dumps({"instance_id": row["task_id"], **whole})},
+    )
 
 
 def stub_task(row: Row) -> Task:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_mcode import _url
 from pytest_mcode._errors import UsageError
-from pytest_mcode.settings import OPTIONS, SEEDS, Option, Settings, attribute
+from pytest_mcode._option import Option
+from pytest_mcode.settings import OPTIONS, SEEDS, Settings, attribute
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,7 +92,11 @@ def completion_index() -> int | None:
 
 
 def checked(settings: Settings) -> Settings:
-    """Refuse combinations that cannot be meant."""
+    """Refuse combinations that cannot be meant; a patch that no model makes is the reference's or nobody's."""
+    if settings.agent in ("gold", "empty"):
+        if settings.model not in ("", "reference"):
+            raise UsageError(f"--mcode-agent={settings.agent} asks no model: leave --mcode-model out.")
+        settings = replace(settings, model="reference")
     if not settings.model and settings.solutions is None:
         raise UsageError("No model was named: add --mcode-model=NAME, or --mcode-model=reference to try the harness.")
     if settings.shard_index is None and settings.shard_count > 1:

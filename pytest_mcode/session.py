@@ -16,13 +16,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mcode import collect, options, replay, schedule
+from pytest_mcode._benchmark import TaskSet
 from pytest_mcode._errors import McodeError
+from pytest_mcode._types import Task
 from pytest_mcode.breaker import Breaker
 from pytest_mcode.fixtures import Fixtures
 from pytest_mcode.loop import Loop
 from pytest_mcode.outcome import Recorder, Reporting, WorkerPlan
 from pytest_mcode.provenance import commit, versions
-from pytest_mcode.report.words import model, tries
+from pytest_mcode.report.words import marks, model, tries
+from pytest_mcode.repositories.issue import Issue
+from pytest_mcode.repositories.place import Place
 from pytest_mcode.resume import NEW, Resumption, require_no_differences, require_same_data, resumption, this_process
 from pytest_mcode.sandboxes import open_sandbox
 from pytest_mcode.settings import Settings
@@ -60,7 +64,7 @@ def activate(config: pytest.Config) -> None:
         return
     prepared = collect.prepare(settings, cache)
     settings = replay.begun(config, settings, prepared)
-    found = Found() if config.option.collectonly else record(config, settings)
+    found = Found() if config.option.collectonly else record(config, settings, prepared)
     register(collect.Collection(settings, cache, found.resumed.done), "mcode-collection")
     origins = {name: tasks.origin for name, tasks in prepared.items()}
     register(Header(settings, found, origins), "mcode-header")
@@ -78,13 +82,14 @@ class Found:
 
 def solve_here(config: pytest.Config, settings: Settings) -> Solving:
     """Let this process solve tasks."""
-    parts = Parts(replay.opener(config, settings), partial(open_sandbox, settings), replay.suited(config))
+    solver, sandbox = replay.opener(config, settings), partial(open_sandbox, settings)
+    parts = Parts(solver, sandbox, partial(Place, settings), replay.suited(config))
     solving = Solving(settings, parts)
     config.pluginmanager.register(Fixtures(solving), "mcode-fixtures")
     return solving
 
 
-def record(config: pytest.Config, settings: Settings) -> Found:
+def record(config: pytest.Config, settings: Settings, prepared: Mapping[str, TaskSet]) -> Found:
     """On the controller: look before anything is spent, then record rows, progress and summary."""
     with ThreadPoolExecutor(1) as thread:  # while a sandbox starts, the packages that this process needs are loaded
         sandbox = thread.submit(lambda: asyncio.run(check_sandbox(settings)))
@@ -99,12 +104,13 @@ def record(config: pytest.Config, settings: Settings) -> Found:
         capacity = servers.capacity(settings)
         isolation = sandbox.result()
     chosen = replace(settings, concurrency=capacity.requests)
-    notes = before_a_run(settings, server)
+    issues = collect.issues(settings, prepared)
+    notes = (*before_a_run(settings, server), *images_of(settings, issues))
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     store = Store(settings.db, patience=Patience(first=WAIT, told=partial(tell, terminal)))
     resumed = resumption(store, settings, server)
     share = schedule.Share(capacity.requests, each=settings.concurrency is not None)
-    ahead = 1 if capacity.requests == 1 else schedule.with_ready(capacity.requests)
+    ahead = 1 + bool(issues) if capacity.requests == 1 else schedule.with_ready(capacity.requests)  # an image ahead
     breaker = Breaker(ahead, partial(missing, settings))
     under_way = [unfinished.run.id for unfinished in resumed.runs.values()]
     gates = Gates(config, store, settings, baselines(candidates, under_way, settings, server))
@@ -161,7 +167,38 @@ def missing(settings: Settings) -> str:
 
 
 async def check_sandbox(settings: Settings) -> str:
-    """Execute a trivial program where the others will run; what keeps it apart from the host."""
+    """See that programs and patches can be executed where they will be; what keeps them apart from the host."""
+    issues = collect.repositories(settings.bench)
+    found = [await check_place(settings)] if issues else []
+    if not settings.bench or set(settings.bench) - issues:
+        found.append(await check_programs(settings))
+    return "; ".join(found)
+
+
+async def check_place(settings: Settings) -> str:
+    """See that containers of instances can be had."""
+    place = await asyncio.to_thread(Place, settings)
+    await place.aclose()
+    return place.isolation
+
+
+def images_of(settings: Settings, tasks: Sequence[Task]) -> tuple[str, ...]:
+    """What the images of these tasks will take, in a line; none where there are no such tasks."""
+    if not tasks:
+        return ()
+
+    async def look() -> str:
+        place = await asyncio.to_thread(Place, settings)
+        try:
+            return await asyncio.to_thread(place.told, [Issue.of(task) for task in tasks])
+        finally:
+            await place.aclose()
+
+    return (asyncio.run(look()),)
+
+
+async def check_programs(settings: Settings) -> str:
+    """Execute a trivial program where the others will run."""
     sandbox = open_sandbox(settings)
     try:
         await sandbox.check()
@@ -241,13 +278,16 @@ class Header:
         lines = [f"mcode: {model(s.model, s.backend)}, {how}"]
         lines += [f"mcode: solutions from {given.origin.told}"] if given else []
         lines += [f"mcode: {self._found.requests}"] if self._found.requests else []
-        lines += [f"mcode: sandbox {s.sandbox}, isolation: {self._found.isolation}"]
+        where = s.sandbox if set(s.bench) - collect.repositories(s.bench) else "docker"
+        lines += [f"mcode: sandbox {where}, isolation: {self._found.isolation}"]
         lines += [f"mcode: {name}, {origin}" for name, origin in self._origins.items()]
         lines += self._found.resumed.notes
         lines += [f"mcode: {note}" for note in self._found.notes]
         if s.samples > 1 and s.sampling_temperature == 0 and not given:
             lines.append("mcode: at temperature 0 the samples of a task will be alike: is --mcode-temperature meant?")
-        if s.retrieval is not None:
+        issues = collect.repositories(s.bench)
+        lines += [f"mcode: {marks(s.stored)}"] if issues and marks(s.stored) else []
+        if s.retrieval is not None and not issues:
             lines.append(f"mcode: --mcode-retrieval={s.retrieval} has no effect on this benchmark.")
         return [spelled(line, config) for line in lines]
 

@@ -7,12 +7,24 @@ configuration and its hash. `options` reads them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
+from dataclasses import dataclass, fields
+from typing import Any
 
 from pytest_mcode import _url
-from pytest_mcode._parse import identifier, names, number, one_of, share, so_many, some, switch, whole
+from pytest_mcode._option import Option, option
+from pytest_mcode._parse import (
+    identifier,
+    memory,
+    names,
+    namespace,
+    number,
+    one_of,
+    share,
+    so_many,
+    some,
+    switch,
+    whole,
+)
 
 BACKENDS = ("ollama", "openai", "litellm", "hf")
 SANDBOXES = ("docker", "process")
@@ -20,70 +32,14 @@ SANDBOXES = ("docker", "process")
 IMPORTED, RUN = "imported", "run:"
 FEEDBACK = ("tests", "none")
 RECIPES = ("evalplus",)
+AGENTS = ("oneshot", "react", "gold", "empty")
+RETRIEVAL = ("bm25", "oracle", "none")
+ARCHITECTURES = ("auto", "x86_64", "arm64")
 #: The largest seed: 32 bits with a sign are what every server takes.
 SEEDS = 2**31 - 1
 #: The most samples of a task: more would fill the memory before anything was measured.
 SAMPLES = 10_000
-GROUPS = ("what to run", "model", "sampling", "judging", "prompts", "results", "gates")
-
-
-class Option(NamedTuple):
-    """How one setting is spelled, explained and read."""
-
-    name: str
-    help: str
-    group: str
-    parse: Callable[[str], Any]
-    default: Any
-    metavar: str
-    answers: bool
-    """Whether another value may change a verdict: then it is part of the configuration's hash."""
-    newer: bool
-    """Whether earlier runs had no such option: then its default is no part of that hash, and theirs hold."""
-    kind: str
-    """Its type in a TOML ini file: ``bool``, ``int``, ``float`` or ``string``."""
-
-    @property
-    def flag(self) -> str:
-        """Its pytest flag."""
-        return f"--mcode-{self.name}"
-
-    @property
-    def dest(self) -> str:
-        """Its ini name, and its attribute on pytest's options."""
-        return "mcode_" + self.name.replace("-", "_")
-
-    @property
-    def variable(self) -> str:
-        """Its environment variable."""
-        return self.dest.upper()
-
-    @property
-    def is_switch(self) -> bool:
-        """Whether its flag takes no value."""
-        return self.kind == "bool"
-
-    @property
-    def described(self) -> str:
-        """Its help with the default, as flags show it."""
-        if self.is_switch or self.default in (None, "", ()):
-            return self.help
-        shown = f"{self.default:g}" if self.kind == "float" else self.default
-        return f"{self.help} [default: {shown}]"
-
-
-def option(  # noqa: PLR0913 - each is a part of what an option is
-    default: Any,
-    text: str,
-    group: str,
-    parse: Callable[[str], Any],
-    metavar: str = "",
-    *,
-    answers: bool = False,
-    newer: bool = False,
-) -> Any:
-    """Declare one option as a field of `Settings`."""
-    return field(default=default, metadata={"option": (text, group, parse, metavar, answers, newer)})
+GROUPS = ("what to run", "model", "sampling", "judging", "prompts", "repositories", "results", "gates")
 
 
 #: Other spellings of benchmarks, for shells and files in which a plus is awkward.
@@ -143,6 +99,9 @@ class Settings:
         None, "limit of new tokens [default: the recipe's]", "sampling", whole(1), "N", answers=True
     )
     limit: int | None = option(None, "only the first N tasks", "what to run", whole(1), "N")
+    instance: tuple[str, ...] = option(
+        (), "only the tasks of these ids, with commas between", "what to run", names, "IDS"
+    )
     shard_count: int = option(1, "cut the tasks into this many shards", "what to run", whole(1), "N")
     shard_index: int | None = option(None, "which shard to run, from 0", "what to run", whole(0), "I")
     split: str | None = option(None, "split of the data set [default: the benchmark's]", "what to run", some, "NAME")
@@ -189,7 +148,84 @@ class Settings:
         "NAME",
         answers=True,
     )
-    retrieval: str | None = option(None, "reserved: has no effect on these benchmarks", "prompts", some, "NAME")
+    agent: str = option(
+        "oneshot",
+        "how an issue's patch is made: " + ", ".join(AGENTS),
+        "repositories",
+        one_of(*AGENTS),
+        "NAME",
+        answers=True,
+        newer=True,
+    )
+    retrieval: str | None = option(
+        None,
+        "how the files that a oneshot prompt shows are chosen: " + ", ".join(RETRIEVAL) + " [default: bm25]",
+        "repositories",
+        one_of(*RETRIEVAL),
+        "NAME",
+        answers=True,
+        newer=True,
+    )
+    eval_timeout: float = option(
+        1800.0,
+        "seconds for the tests of one patch",
+        "repositories",
+        number(0, above=True),
+        "SECONDS",
+        answers=True,
+        newer=True,
+    )
+    mem_limit: str = option(
+        "4g", "memory of a container of an instance", "repositories", memory, "SIZE", answers=True, newer=True
+    )
+    max_workers: int | None = option(
+        None,
+        "containers of instances at once, on this machine [default: as memory and cores allow]",
+        "repositories",
+        whole(1),
+        "N",
+    )
+    namespace: str | None = option(
+        None, "registry namespace of the images; empty: local images only", "repositories", namespace, "NAME"
+    )
+    arch: str = option(
+        "auto",
+        "architecture of the images: " + ", ".join(ARCHITECTURES),
+        "repositories",
+        one_of(*ARCHITECTURES),
+        "NAME",
+        answers=True,
+        newer=True,
+    )
+    task_repo: str | None = option(
+        None, "checkout of SWE-bench's task repository, to build missing images from", "repositories", some, "PATH"
+    )
+    force_rebuild: bool = option(False, "build or pull images that are there already again", "repositories", switch)
+    prune: bool = option(False, "remove each image that was pulled once its task is done", "repositories", switch)
+    disk_floor: float = option(
+        10.0, "gigabytes to keep free where images are; none is pulled below", "repositories", number(0), "GB"
+    )
+    max_steps: int = option(
+        30, "steps of the react agent, a sample", "repositories", whole(1), "N", answers=True, newer=True
+    )
+    agent_tokens: int = option(
+        400_000,
+        "tokens that the react agent may read and write, a sample",
+        "repositories",
+        whole(1),
+        "TOKENS",
+        answers=True,
+        newer=True,
+    )
+    agent_seconds: float = option(
+        1800.0,
+        "seconds that the react agent may take, a sample",
+        "repositories",
+        number(0, above=True),
+        "SECONDS",
+        answers=True,
+        newer=True,
+    )
     resume: bool = option(False, "go on with the newest unfinished run of this configuration", "results", switch)
     run_id: str | None = option(
         None, "id of the new run; with resume, of the run to go on with", "results", identifier, "ID"
@@ -230,7 +266,7 @@ class Settings:
         given = self.solutions  # the database after a run's id may be an address with a password
         solutions = given.partition("@")[0] if given and given.startswith(RUN) else given
         places = {"base-url": server, "db": _url.shown(self.db), "solutions": solutions}
-        return {**values, "bench": list(self.bench), **places}
+        return {**values, "bench": list(self.bench), "instance": list(self.instance), **places}
 
     @property
     def hashed(self) -> str:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from functools import partial
+from typing import Protocol
 
 from pytest_mcode._benchmark import Benchmark
 from pytest_mcode._errors import SandboxError
@@ -34,15 +36,28 @@ from pytest_mcode.settings import Settings
 LAST = (Verdict.PASSED, Verdict.ERROR)
 
 
+class Sampling(Protocol):
+    """Makes one sample."""
+
+    def __call__(self, *, seed: int) -> Awaitable[tuple[Attempt, ...]]:
+        """Its attempts, in order; see `pytest_mcode._types.Solver.sample`."""
+        ...
+
+
 async def solve(task: Task, benchmark: Benchmark, solver: Solver, sandbox: Sandbox, settings: Settings) -> TaskResult:
-    """Draw samples of one task until one passes, or all of them with ``--mcode-all-samples``."""
-    started = time.perf_counter()
+    """Draw samples of one task: generate, extract, execute and judge."""
     prompt = RECIPES[settings.recipe](task)
     judging = partial(judge, task, benchmark, sandbox, settings)
+    return await drawn(task, settings, partial(solver.sample, task, prompt, judging))
+
+
+async def drawn(task: Task, settings: Settings, sample: Sampling) -> TaskResult:
+    """Draw samples until one passes, or all of them with ``--mcode-all-samples``."""
+    started = time.perf_counter()
 
     async def draw(index: int) -> Sample:
         seed = settings.seed + index
-        return Sample(index, seed, await solver.sample(task, prompt, judging, seed=seed))
+        return Sample(index, seed, await sample(seed=seed))
 
     samples: list[Sample] = []
     if settings.all_samples:

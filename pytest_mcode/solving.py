@@ -12,8 +12,10 @@ from pytest_mcode._benchmark import Benchmark
 from pytest_mcode._errors import McodeError
 from pytest_mcode._types import Sandbox, Solver, Task, TaskResult
 from pytest_mcode.engine import Engine
+from pytest_mcode.repositories.place import Place
 from pytest_mcode.sandboxes.late import Late
 from pytest_mcode.settings import Settings
+from pytest_mcode.settle import settle
 from pytest_mcode.solve import solve
 
 
@@ -23,6 +25,7 @@ class Parts:
 
     solver: Callable[[], Solver]
     sandbox: Callable[[], Sandbox]
+    place: Callable[[], Place]
     suited: Callable[[Settings, Task], Settings] = lambda settings, _: settings
     """The settings of one task."""
 
@@ -34,6 +37,7 @@ class Solving:
         self._settings, self._parts, self._engine = settings, parts, Engine()
         self._solver: Solver | None = None
         self._sandbox: Sandbox | None = None
+        self._place: asyncio.Task[Place] | None = None
         self._ahead: dict[str, tuple[Task, Future[TaskResult]]] = {}
 
     def start(self, key: str, task: Task, benchmark: Benchmark, budget: float | None) -> Future[TaskResult]:
@@ -64,7 +68,8 @@ class Solving:
 
     async def _prepare(self) -> None:
         with contextlib.suppress(McodeError):
-            self._opened()
+            self._opened_sandbox()
+            self._opened_solver()
 
     def close(self) -> None:
         """Leave no connection, process or container behind."""
@@ -74,18 +79,34 @@ class Solving:
         for part in (self._solver, self._sandbox):
             if part is not None:
                 self._engine.run(part.aclose())
+        if self._place is not None and self._place.done() and self._place.exception() is None:
+            self._engine.run(self._place.result().aclose())
         self._engine.close()
-        self._solver = self._sandbox = None
+        self._solver = self._sandbox = self._place = None
 
     async def _solve(self, task: Task, benchmark: Benchmark, budget: float | None) -> TaskResult:
         try:
-            solver, sandbox = self._opened()
+            sandbox = None if benchmark.repository else self._opened_sandbox()
+            solver = self._opened_solver()
+            place = await self._found() if benchmark.repository else None
         except McodeError as error:
             return TaskResult(task.id, (), 0.0, fault=str(error))
         async with asyncio.timeout(budget):
+            if place is not None:
+                return await settle(task, solver, place)
+            assert sandbox is not None
             return await solve(task, benchmark, solver, sandbox, self._parts.suited(self._settings, task))
 
-    def _opened(self) -> tuple[Solver, Sandbox]:
+    async def _found(self) -> Place:
+        """Where repositories' issues are worked on, which is looked for with the first of them."""
+        if self._place is None or (self._place.done() and self._place.exception() is not None):
+            self._place = asyncio.ensure_future(asyncio.to_thread(self._parts.place))
+        return await asyncio.shield(self._place)
+
+    def _opened_sandbox(self) -> Sandbox:
         self._sandbox = self._sandbox or Late(self._parts.sandbox)
+        return self._sandbox
+
+    def _opened_solver(self) -> Solver:
         self._solver = self._solver or self._parts.solver()
-        return self._solver, self._sandbox
+        return self._solver

@@ -23,6 +23,9 @@ MCODE = Path(sys.executable).with_name("mcode")
 ASK = ("--model", "reference", "--sandbox", "process")
 Call = Callable[..., subprocess.CompletedProcess[str]]
 
+#: What mCode brings.
+NAMES = "humaneval, humaneval+, mbpp, mbpp+, mbpp-sanitized, smoke, swebench-lite, swebench-live, swebench-verified"
+
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
@@ -75,9 +78,10 @@ class TestHelp:
         assert result.exit_code == 0
         assert result.output.startswith("Usage: mcode bench BENCHMARK [FILE...] [OPTIONS] [PYTEST OPTIONS]\n")
         assert re.findall(r"^(\w[\w ]*):$", result.output, re.MULTILINE) == [
-            *("Benchmarks", "What to run", "Model", "Sampling", "Judging", "Prompts", "Results", "Other")
+            *("Benchmarks", "What to run", "Model", "Sampling", "Judging", "Prompts", "Repositories", "Results"),
+            *("Gates", "Other"),
         ]
-        assert "\n  humaneval, mbpp, mbpp-sanitized, smoke; or one of your own" in result.output
+        assert "\n  humaneval, humaneval+, mbpp, mbpp+, mbpp-sanitized, smoke, swebench-lite,\n" in result.output
         assert "-n 8, -k EXPRESSION, -x, --lf" in result.output
         assert re.search(r"^  --samples N +independent samples a task", result.output, re.MULTILINE)
         assert re.search(r"^  --debug-iters K  fix attempts .*\[default: 0\]$", result.output, re.MULTILINE)
@@ -120,9 +124,9 @@ class TestUsage:
         [
             (["bnech"], "No such command 'bnech'."),
             (["humaneval", "--model", "m"], "'humaneval' is a benchmark: mcode bench humaneval --model m"),
-            (["bench"], "Name a benchmark (humaneval, humaneval+, mbpp, mbpp+, mbpp-sanitized, smoke): mcode bench humaneval --model "),
-            (["bench", "--model", "m"], "Name a benchmark (humaneval, humaneval+, mbpp, mbpp+, mbpp-sanitized, smoke): "),
-            (["bench", ","], "Name a benchmark (humaneval, humaneval+, mbpp, mbpp+, mbpp-sanitized, smoke): "),
+            (["bench"], f"Name a benchmark ({NAMES}): mcode bench humaneval --model "),
+            (["bench", "--model", "m"], f"Name a benchmark ({NAMES}): "),
+            (["bench", ","], f"Name a benchmark ({NAMES}): "),
             (["bench", "-n", "8", "smoke"], "Name the benchmark before options of pytest: mcode bench BENCHMARK -n …"),
             (["bench", "--modle", "m", "smoke"], "There is no option --modle (did you mean '--model'?)."),
             (["bench", "smoke", "--model"], "--model needs a value: --model NAME."),
@@ -143,7 +147,7 @@ class TestUsage:
     @pytest.mark.parametrize(
         ("words", "sentence"),
         [
-            (["smok"], "There is no benchmark 'smok' (did you mean 'smoke'?); there are humaneval, humaneval+, mbpp, *"),
+            (["smok"], "There is no benchmark 'smok' (did you mean 'smoke'?); there are humaneval, humaneval+, *"),
             (["smoke"], "No model was named: add --model=NAME, or --model=reference to try the harness."),
             (["smoke", *ASK, "--samples", "two"], "--samples is 'two', but must be a whole number of at least 1 and *"),
             (["smoke", *ASK, "--temperature", "-1"], "--temperature is '-1', but must be a number of at least 0 *"),

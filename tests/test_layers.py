@@ -22,15 +22,16 @@ FILES = ROOT / "docs" / "files.md"
 #: and from what stands before it in its own; a folder, also from itself.
 LAYERS = {
     "words": ("_errors", "_types", "_parse", "_url"),
-    "configuration": ("settings", "options", "spelling"),
+    "configuration": ("_option", "settings", "options", "spelling"),
     "stages": (
         *("_files", "_hub", "dataset", "_source", "_fences", "extract"),
         *("isolation", "prompts", "gate", "_rows", "_statistics", "metrics", "paired"),
         *("_tables", "_runs", "_shards", "_dialects", "_database", "_copies", "_tallies", "store", "_wire"),
+        "predictions",
     ),
-    "parts": ("solvers/", "sandboxes/", "report/"),
+    "parts": ("solvers/", "sandboxes/", "repositories/", "report/"),
     "benchmark": ("_benchmark", "forms", "__init__"),
-    "task": ("solve",),
+    "task": ("solve", "settle"),
     "session": (
         *("recorded", "replay", "engine", "solving", "collect", "preflight", "breaker", "provenance", "resume"),
         *("merging", "fixtures", "outcome", "thresholds", "loop", "dealer", "schedule", "progress", "session"),
@@ -43,8 +44,9 @@ ORDER = [unit for units in LAYERS.values() for unit in units]
 #: Packages that cost time or memory to import, and the files or the folder that may.
 HEAVY: dict[str, str | tuple[str, ...]] = {
     "click": ("cli.py", "commands/"),
+    "bm25s": "repositories/retrieval.py",
     "datasets": "_hub.py",
-    "docker": "sandboxes/",
+    "docker": ("sandboxes/", "repositories/"),
     "filelock": "_files.py",
     "jinja2": "report/page/",
     "mellea": "solvers/",
@@ -63,6 +65,7 @@ HEAVY: dict[str, str | tuple[str, ...]] = {
         "doctor.py",
     ),
     "scipy": "_statistics.py",
+    "swebench": ("repositories/grading.py", "repositories/building.py"),
     "sqlalchemy": (
         "_tables.py",
         "_runs.py",

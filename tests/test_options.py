@@ -40,7 +40,21 @@ GIVEN: dict[str, tuple[str, object]] = {
     "timeout": ("2.5", 2.5),
     "recipe": ("evalplus", "evalplus"),
     "feedback": ("none", "none"),
-    "retrieval": ("bm25", "bm25"),
+    "agent": ("react", "react"),
+    "retrieval": ("oracle", "oracle"),
+    "instance": ("a__a-1, b__b-2", ("a__a-1", "b__b-2")),
+    "eval-timeout": ("60", 60.0),
+    "mem-limit": ("512m", "512m"),
+    "max-workers": ("3", 3),
+    "namespace": ("ghcr.io/mine", "ghcr.io/mine"),
+    "arch": ("arm64", "arm64"),
+    "task-repo": ("tasks", "tasks"),
+    "force-rebuild": ("true", True),
+    "prune": ("true", True),
+    "disk-floor": ("20", 20.0),
+    "max-steps": ("9", 9),
+    "agent-tokens": ("5000", 5000),
+    "agent-seconds": ("99", 99.0),
     "resume": ("true", True),
     "run-id": ("nightly-7", "nightly-7"),
     "sweep": ("small-models", "small-models"),
@@ -59,6 +73,7 @@ VALUES = {name: value for name, (_, value) in GIVEN.items()}
 ANSWERS = {
     *("model", "backend", "context", "samples", "all-samples", "debug-iters", "temperature", "top-p", "seed"),
     *("max-tokens", "sandbox", "image", "timeout", "recipe", "feedback", "solutions"),
+    *("agent", "retrieval", "eval-timeout", "mem-limit", "arch", "max-steps", "agent-tokens", "agent-seconds"),
 }
 
 
@@ -114,7 +129,21 @@ def test_the_options_are_these() -> None:
         "timeout": 60.0,
         "recipe": "evalplus",
         "feedback": "tests",
+        "agent": "oneshot",
         "retrieval": None,
+        "instance": (),
+        "eval-timeout": 1800.0,
+        "mem-limit": "4g",
+        "max-workers": None,
+        "namespace": None,
+        "arch": "auto",
+        "task-repo": None,
+        "force-rebuild": False,
+        "prune": False,
+        "disk-floor": 10.0,
+        "max-steps": 30,
+        "agent-tokens": 400_000,
+        "agent-seconds": 1800.0,
         "resume": False,
         "run-id": None,
         "sweep": None,
@@ -146,7 +175,7 @@ def test_every_option_is_an_ini_value(pytester: pytest.Pytester) -> None:
 
 
 def test_every_option_is_a_value_of_its_own_type_in_a_toml_file(pytester: pytest.Pytester) -> None:
-    native = {**VALUES, "bench": "smoke", "gen-timeout": 90}
+    native = {**VALUES, "bench": "smoke", "instance": "a__a-1,b__b-2", "gen-timeout": 90}
     lines = [f"mcode_{name.replace('-', '_')} = {json.dumps(value)}" for name, value in native.items()]
     pytester.makefile(".toml", pytest="\n".join(["[pytest]", *lines]))
     assert values(options.resolve(pytester.parseconfig())) == VALUES
@@ -343,7 +372,7 @@ def test_one_sample_is_greedy_and_several_differ(settings: Settings, temperature
 
 def test_every_option_is_stored_as_json(pytester: pytest.Pytester) -> None:
     stored = options.resolve(pytester.parseconfig(*flags())).stored
-    assert json.loads(json.dumps(stored)) == stored == {**VALUES, "bench": ["smoke"]}
+    assert json.loads(json.dumps(stored)) == stored == {**VALUES, "bench": ["smoke"], "instance": ["a__a-1", "b__b-2"]}
 
 
 @pytest.mark.parametrize(

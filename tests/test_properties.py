@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from pytest_mcode import _files, _source, _url, _wire, options, spelling
 from pytest_mcode._errors import DataError, SandboxError, UsageError
+from pytest_mcode._option import Option
 from pytest_mcode._types import Attempt, Completion, Execution, Message, Mode, Sample, TaskResult, Verdict
 from pytest_mcode.dataset import Source, open_rows
 from pytest_mcode.extract import extract
@@ -33,7 +34,7 @@ from pytest_mcode.sandboxes.inside import errors, frames, plain
 from pytest_mcode.sandboxes.jobs import Job
 from pytest_mcode.sandboxes.sending import Place
 from pytest_mcode.sandboxes.worker import ANSWER, Worker
-from pytest_mcode.settings import OPTIONS, Option, Settings
+from pytest_mcode.settings import OPTIONS, Settings
 from pytest_mcode.store import Run, Store
 from tests.drawn import SECONDS, completions, executions
 

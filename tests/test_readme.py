@@ -23,15 +23,16 @@ import pytest
 
 from benchmarks.test_smoke import TASKS
 from pytest_mcode import collect
+from pytest_mcode._option import Option
 from pytest_mcode._tables import METADATA
-from pytest_mcode.settings import GROUPS, OPTIONS, Option
+from pytest_mcode.settings import GROUPS, OPTIONS
 from pytest_mcode.store import Store
 from tests.standin import Reply, Request, StandIn
 
 ROOT = Path(__file__).parents[1]
 PAGES = (*(path.name for path in ROOT.glob("*.md")), *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
 #: Commands that take the network, or another machine, and show no output.
-NOT_RUN = ("docker pull ", "ollama ", "pip install ", "uv ", ".ci/run")
+NOT_RUN = ("docker pull ", "ollama ", "pip install ", "uv ", ".ci/run", "mcode bench swebench")
 #: Stands on the pages for a database of PostgreSQL.
 ADDRESS = "postgresql://db/mcode"
 #: The longest page of docs/, in lines.

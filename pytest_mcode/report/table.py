@@ -10,6 +10,7 @@ from pytest_mcode._types import Verdict
 from pytest_mcode.metrics import Rate
 from pytest_mcode.report.figures import Figures
 from pytest_mcode.report.tabular import Column, Listing
+from pytest_mcode.report.words import named
 
 CAPTION = "rates in per cent with 95 % intervals; errors are kept out of them"
 
@@ -86,7 +87,7 @@ def _solved(row: Row) -> str:
 
 RUN_OF = (
     Column[Row]("benchmark", lambda row: row.figures.run.benchmark, side="left"),
-    Column[Row]("model", lambda row: row.figures.run.model, side="left", folds=True),
+    Column[Row]("model", lambda row: named(row.figures.run.model, row.figures.run.config), side="left", folds=True),
     Column[Row]("backend", lambda row: row.figures.run.backend, to="scripts"),
     Column[Row]("solved", lambda row: row.figures.solved, _solved, yields=5),
     Column[Row]("judged", lambda row: row.figures.judged, to="scripts"),

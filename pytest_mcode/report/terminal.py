@@ -17,7 +17,7 @@ from pytest_mcode._errors import StoreError
 from pytest_mcode._types import Verdict
 from pytest_mcode.metrics import Rate
 from pytest_mcode.report.figures import DISCORDANT, POWER, Figures, figures
-from pytest_mcode.report.words import fault, in_order, model, plural, tries
+from pytest_mcode.report.words import fault, in_order, marks, model, plural, tries
 from pytest_mcode.settings import Settings
 from pytest_mcode.spelling import spelled, visible
 from pytest_mcode.store import Store
@@ -121,7 +121,8 @@ def lines(found: Figures, database: str, wall: float) -> Iterator[Line]:
     """The summary of one run; ``wall`` is the seconds of all its sessions so far."""
     run = found.run
     often = f", {tries(found.samples, found.attempts)}" if found.samples * found.attempts > 1 else ""
-    yield Line("model", model(run.model, run.backend) + often)
+    marked = f", {marks(run.config)}" if marks(run.config) else ""
+    yield Line("model", model(run.model, run.backend) + often + marked)
     yield Line("run", f"{run.id} in {database}")
     yield from rates(found)
     yield from errors(found)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,24 @@ from pytest_mcode.solvers.reference import NAME as REFERENCE
 def model(name: str, backend: str) -> str:
     """Who writes the solutions."""
     return "reference solutions" if name == REFERENCE else f"{name} ({backend})"
+
+
+def marks(config: Mapping[str, Any]) -> str:
+    """What of a stored configuration must be said wherever its figures are: how patches were made, with what help."""
+    agent, said = config.get("agent", "oneshot"), []
+    if agent != "oneshot":
+        said.append(f"{agent} agent")
+    elif config.get("retrieval") == "oracle":
+        said.append("oracle retrieval: shown the files of the gold patch")
+    return ", ".join(said)
+
+
+def named(name: str, config: Mapping[str, Any]) -> str:
+    """A model's name with these marks, as tables have it."""
+    agent = config.get("agent", "oneshot")
+    if agent != "oneshot":
+        return f"{name} ({agent})"
+    return f"{name} (oracle)" if config.get("retrieval") == "oracle" else name
 
 
 def tries(samples: int, attempts: int) -> str:

@@ -54,6 +54,7 @@ class Generator:
         pause: Seconds before the second try.
         gate: How many requests the server is given at once; the deadline counts from when it is given this one.
         tries: How often a request that meets passing faults is sent in all.
+        tools: Whether the model is told of the conversation's tools.
     """
 
     backend: Backend
@@ -62,6 +63,7 @@ class Generator:
     pause: float
     gate: Gate
     tries: int = 3
+    tools: bool = False
 
     async def generate(self, action: Any, context: Context) -> Generated:
         """Answer ``action`` after the turns of ``context``, trying again with growing pauses where that may help.
@@ -111,6 +113,7 @@ class Generator:
                 model_options=dict(self.options),
                 await_result=False,
                 silence_context_type_warning=True,
+                tool_calls=self.tools,
             )
             async with output:  # leaving it cancels the request at the server
                 async with asyncio.timeout(self.deadline):
@@ -160,7 +163,7 @@ def read(output: ModelOutputThunk[Any], seconds: float) -> Completion:
     if text != (output.value or ""):
         output.value = output.parsed_repr = text  # a debug iteration sends it back
     prompt_tokens, completion_tokens = tokens(output)
-    if not text and not thinking and completion_tokens == 0:
+    if not text and not thinking and not output.tool_calls and completion_tokens == 0:
         raise ModelError("The model server sent an empty reply for which nothing was generated.", passing=True)
     log.is_final_result = True  # `aact` insists on it for what a strategy returns
     return Completion(
@@ -190,4 +193,4 @@ def count(told: Any) -> int | None:
 
 def sent(prompt: Any) -> tuple[Message, ...]:
     """The turns that Mellea logged as really sent."""
-    return tuple(Message(str(turn["role"]), str(turn["content"])) for turn in prompt)
+    return tuple(Message(str(turn["role"]), str(turn["content"] or "")) for turn in prompt)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pytest_mcode._errors import DataError
+from pytest_mcode._errors import DataError, ModelError
 from pytest_mcode._parse import nearest
 from pytest_mcode._rows import storable
 from pytest_mcode._source import parsed
@@ -216,6 +216,14 @@ class GivenSolver:
             if judged[-1].verdict in _LAST:
                 break
         return tuple(judged)
+
+    async def act(self, task: Task, goal: str, tools: Sequence[Callable[..., str]], *, seed: int) -> Completion:  # noqa: ARG002 - a solver's signature
+        """Nobody is there to act.
+
+        Raises:
+            ModelError: Always.
+        """
+        raise ModelError("Solutions were given, and no model is asked: leave out --mcode-agent.")
 
     async def aclose(self) -> None:
         """Nothing is open."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -29,11 +29,11 @@ from mellea.core import (
 
 from pytest_mcode import options
 from pytest_mcode._errors import InfrastructureError
-from pytest_mcode._types import Attempt, Judge, Judgement, Message, Prompt, Task, Verdict
+from pytest_mcode._types import Attempt, Budget, Completion, Judge, Judgement, Message, Prompt, Task, Verdict
 from pytest_mcode.gate import Gate
 from pytest_mcode.prompts import repair
 from pytest_mcode.settings import Settings
-from pytest_mcode.solvers import reference
+from pytest_mcode.solvers import react, reference
 from pytest_mcode.solvers.backends import ReferenceBackend, open_backend
 from pytest_mcode.solvers.generation import Generated, Generator
 
@@ -87,6 +87,15 @@ class MelleaSolver:
             loop.attempts.append(Attempt(len(loop.attempts), Verdict.ERROR, error=str(error)))
         return tuple(loop.attempts)
 
+    async def act(self, task: Task, goal: str, tools: Sequence[Callable[..., str]], *, seed: int) -> Completion:
+        """Work towards a goal with tools; see `pytest_mcode._types.Solver`."""
+        s = self._settings
+        budget = Budget(s.max_steps, s.agent_tokens, s.agent_seconds)
+        async with self._backend_for(task) as backend:
+            options = model_options(s, Prompt((), react.NEW), seed)
+            asking = Generator(backend, options, s.gen_timeout, self._pause, self._gate, tools=True)
+            return await react.act(asking, goal, tools, budget, s.context)
+
     async def aclose(self) -> None:
         """Close the backends' connections."""
         for shared in self._backends:
@@ -139,9 +148,11 @@ class DebugLoop(SamplingStrategy):
             await mfuncs.avalidate([tests], generated.context, backend, output=generated.output)
             self.attempts.append(tests.judgement.attempt)
             done.append((action, generated, tests))
-            if tests.judgement.attempt.verdict in (Verdict.PASSED, Verdict.ERROR):
+            if tests.judgement.final or tests.judgement.attempt.verdict in (Verdict.PASSED, Verdict.ERROR):
                 break
-            action, context = turn(repair(tests.judgement.feedback)), generated.context
+            asked = tests.judgement.request
+            again = Message("user", asked) if asked else repair(tests.judgement.feedback)
+            action, context = turn(again), generated.context
         return SamplingResult(
             len(done) - 1,
             self.attempts[-1].verdict is Verdict.PASSED,

@@ -12,9 +12,10 @@ from typing import Any
 
 from pytest_mcode import doctor
 from pytest_mcode._errors import UsageError
+from pytest_mcode._option import Option
 from pytest_mcode._parse import identifier, nearest
 from pytest_mcode.collect import packaged
-from pytest_mcode.settings import OPTIONS, Option, Settings, attribute
+from pytest_mcode.settings import OPTIONS, Settings, attribute
 from pytest_mcode.sweeping.values import (
     CHOOSING,
     KNOWN,

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pytest_mcode._option import Option
 from pytest_mcode.resume import differences, under_way
-from pytest_mcode.settings import Option
 from pytest_mcode.store import Run, Store, existing
 from pytest_mcode.sweeping.file import Asked, Sweep
 from pytest_mcode.sweeping.forecast import Earlier, Speed, earlier, speed

@@ -7,8 +7,9 @@ from typing import Any
 
 from pytest_mcode import options
 from pytest_mcode._errors import UsageError
+from pytest_mcode._option import Option
 from pytest_mcode._parse import nearest
-from pytest_mcode.settings import OPTIONS, Option
+from pytest_mcode.settings import OPTIONS
 
 #: Options that mean nothing in a sweep, and why.
 REFUSED = {

@@ -12,11 +12,12 @@ from tests.standin.log import Exchange, Log, Outcome
 from tests.standin.pages import Page
 from tests.standin.process import standin_process
 from tests.standin.rules import by_task, faulty, fixed, in_turn, status
-from tests.standin.script import Answer, Fault, Options, Reply, Request, Turn
+from tests.standin.script import Answer, Call, Fault, Options, Reply, Request, Turn
 from tests.standin.server import StandIn
 
 __all__ = [
     "Answer",
+    "Call",
     "Exchange",
     "Fault",
     "Log",

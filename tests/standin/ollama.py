@@ -43,6 +43,10 @@ class Chat:
 
     def whole(self, request: Request, reply: Reply, timing: Timing) -> dict[str, Any]:
         said = self.said(reply.text, reply.thinking)
+        if reply.calls:
+            said["message"]["tool_calls"] = [
+                {"function": {"name": call.name, "arguments": dict(call.arguments)}} for call in reply.calls
+            ]
         return {**head(request), **said, **tail(request, reply, timing)}
 
     def parts(self, request: Request, reply: Reply, timing: Timing) -> Iterator[bytes]:

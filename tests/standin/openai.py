@@ -47,7 +47,18 @@ class ChatCompletions:
 
     def whole(self, request: Request, reply: Reply, timing: Timing) -> dict[str, Any]:  # noqa: ARG002 - not told
         message = self.message(reply.text, reply.thinking)
-        choice = {"index": 0, **message, "logprobs": None, "finish_reason": reply.finish}
+        finish = reply.finish
+        if reply.calls:
+            finish = "tool_calls"
+            message["message"]["tool_calls"] = [
+                {
+                    "id": f"call_{n}",
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": json.dumps(call.arguments)},
+                }
+                for n, call in enumerate(reply.calls)
+            ]
+        choice = {"index": 0, **message, "logprobs": None, "finish_reason": finish}
         return {**head(request, self.kind), "choices": [choice], "usage": usage(request, reply)}
 
     def parts(self, request: Request, reply: Reply, timing: Timing) -> Iterator[bytes]:  # noqa: ARG002 - not told

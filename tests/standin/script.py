@@ -81,6 +81,13 @@ class Request:
         return "\n".join(turn.content for turn in self.messages)
 
 
+class Call(NamedTuple):
+    """A tool that the model wants to be called."""
+
+    name: str
+    arguments: Mapping[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What the server answers.
@@ -99,6 +106,7 @@ class Reply:
     fault: Fault | None = None
     status: int | None = None
     body: str = ""
+    calls: tuple[Call, ...] = ()
 
 
 Answer = Callable[[Request], Reply]
@@ -116,5 +124,5 @@ def count(request: Request, reply: Reply) -> Tokens:
     prompt, completion = reply.prompt_tokens, reply.completion_tokens
     return Tokens(
         len(request.text.split()) if prompt is None else prompt,
-        len(f"{reply.thinking} {reply.text}".split()) if completion is None else completion,
+        len(f"{reply.thinking} {reply.text} {reply.calls or ''}".split()) if completion is None else completion,
     )
