@@ -57,4 +57,6 @@ def require_known(arguments: Iterable[str]) -> None:
 def misspelled(argument: str) -> str:
     """Which flag of ``mcode bench`` an argument may have been meant for; empty if none comes near."""
     name = argument.partition("=")[0].lstrip("-").replace("_", "-")
+    if len(name) == 1:
+        return ""  # one of pytest's short options
     return nearest(f"--{name}", (plain(o.flag) for o in OPTIONS[1:]))

@@ -105,6 +105,7 @@ def test_the_wheel_has_what_is_no_module(contents: dict[str, str]) -> None:
     assert others == {
         "pytest_mcode/py.typed",
         "pytest_mcode/mcode.ini",
+        *(str(path.relative_to(ROOT)) for path in (ROOT / "pytest_mcode/report/page/assets").iterdir()),
         *(f"{about}/{name}" for name in ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")),
     }
     assert contents[f"{about}/licenses/LICENSE"] == (ROOT / "LICENSE").read_text(encoding="utf-8")
