@@ -102,7 +102,8 @@ def mcode(*words: str) -> Result:
 def cells(table: Locator) -> list[list[str]]:
     """The texts of a table's body, whatever is folded, with one space where there are several."""
     rows = table.locator("tbody tr").evaluate_all(
-        "rows => rows.map(row => [...row.cells].map(cell => [...cell.childNodes].map(its => its.textContent).join(' ')))"
+        "rows => rows.map(row => [...row.cells].map("
+        "cell => [...cell.childNodes].map(its => its.textContent).join(' ')))"
     )
     return [[" ".join(cell.split()) for cell in row] for row in rows]
 
