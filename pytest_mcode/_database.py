@@ -19,6 +19,10 @@ T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
 
 
+class AbsentError(StoreError):
+    """A database that must be there already, and is not."""
+
+
 def _silent(_: str) -> None:
     """Tell nobody."""
 
@@ -68,7 +72,7 @@ class Database:
         if version == 1 + len(migrations):
             return
         if not version and not making:
-            raise StoreError(
+            raise AbsentError(
                 f"There is no results database {shown}: run 'mcode bench' first, or name one with --mcode-db."
             )
         self.write(lambda connection: self._migrate(connection, migrations))

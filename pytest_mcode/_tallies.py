@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
+from typing import TypeVar
 
 import sqlalchemy as sa
 
+from pytest_mcode._database import Database
 from pytest_mcode._dialects import Dialect
+from pytest_mcode._errors import StoreError
 from pytest_mcode._rows import Spent, Tasks, tally
 from pytest_mcode._tables import ATTEMPTS, RESULTS
 from pytest_mcode._types import Status
 
+T = TypeVar("T")
 KEY = (RESULTS.c.run_id, RESULTS.c.task_id)
 
 
@@ -49,3 +55,39 @@ def make_tallies(connection: sa.Connection, where: Iterable[sa.ColumnElement[boo
     if made:
         its = RESULTS.c.run_id == sa.bindparam("its_run"), RESULTS.c.task_id == sa.bindparam("its_task")
         connection.execute(RESULTS.update().where(*its), made)
+
+
+def with_tallies(
+    database: Database,
+    read: Callable[[sa.Connection], T],
+    bare: Callable[[T], Sequence[str]],
+    where: Sequence[sa.ColumnElement[bool]],
+) -> T:
+    """What is read once each result has its tally, whether the database may be written or not.
+
+    Args:
+        database: Where it is read.
+        read: Reads it, all of the same state, whoever writes in between.
+        bare: The runs in what was read that have results without a tally.
+        where: Which results it is about.
+    """
+    found = database.look(read)
+    if not bare(found):
+        return found
+    _keep(database, bare(found))
+
+    def copied(connection: sa.Connection) -> T:
+        for statement in database.dialect.copying:
+            connection.exec_driver_sql(statement)
+        make_tallies(connection, where)
+        return read(connection)
+
+    return database.read(copied)
+
+
+def _keep(database: Database, runs: Iterable[str]) -> None:
+    """Make the tallies that are missing, if the database may be written."""
+    with suppress(StoreError):
+        for run in runs:  # a transaction each: a task that is recorded meanwhile does not have to wait for long
+            its = RESULTS.c.run_id == run
+            database.write(partial(make_tallies, where=[its]))

@@ -38,6 +38,19 @@ def shown(address: str) -> str:
     return without_credentials(address) if "://" in address else address
 
 
+#: What may stand before an address in a word of a command line: a flag, or a run in that database.
+_BEFORE = re.compile(r"(?:--[\w-]+=)?(?:(?:run:)?[\w.-]+@)?")
+
+
+def spoken(word: str) -> str:
+    """A word of a command line without what logs in at a server that it names."""
+    if "://" not in word:
+        return word
+    before = _BEFORE.match(word)
+    end = before.end() if before else 0
+    return word[:end] + without_credentials(word[end:])
+
+
 def without_credentials(url: str) -> str:
     """The URL without user, password, query and fragment, all of which may carry a secret.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from pytest_mcode import options, spelling
+from pytest_mcode import _url, options, spelling
 from pytest_mcode._errors import McodeError, UsageError
 from pytest_mcode._option import Option
 from pytest_mcode.commands.compare import compare
@@ -263,7 +263,7 @@ def rerun(words: Sequence[str], **given: Any) -> None:
     run = recorded.named(recorded.expanded([db] if db else []), words[0]).run
     replaced = [opt.name for opt in chosen(given)]
     command = [*again.command(run, replaced), *flags(given, "--"), *words[1:]]
-    click.echo(spelling.visible(f"mcode {shlex.join(command)}"))
+    click.echo(spelling.visible(f"mcode {shlex.join(map(_url.spoken, command))}"))
     main(command)
 
 

@@ -186,7 +186,7 @@ class Planned:
         tasks: Task ids that are left to judge, by the node id of their items.
         selection: SHA-256 (hex) over the ids of all selected tasks, in any order.
         planned: How many these are.
-        whole: How many tasks there are, before any were left out or they were cut into shards.
+        whole: How many tasks were cut into shards, before any was left out by name.
         file: The module that declares it; empty if mCode brings it.
     """
 
@@ -228,7 +228,7 @@ class Collection:
     def __init__(self, settings: Settings, cache: Path, done: Mapping[str, Done]) -> None:
         self._settings, self._cache, self._done = settings, cache, done
         self._declared: set[str] = set()
-        self._opened: dict[str, tuple[Path, TaskSet]] = {}
+        self._opened: dict[str, tuple[Path, TaskSet, int]] = {}
 
     def pytest_pycollect_makemodule(self, module_path: Path, parent: Any) -> pytest.Module | None:
         """Name packaged modules benchmarks/…, wherever they are installed."""
@@ -253,10 +253,12 @@ class Collection:
         found: Benchmark = mark.args[0]
         try:
             tasks = found.tasks.open(self._settings, self._cache)
-            places = chosen(tasks, self._settings, _answerable(metafunc.config, found.name, tasks.ids))
+            among = _answerable(metafunc.config, found.name, tasks.ids)
+            places = chosen(tasks, self._settings, among)
+            whole = chosen(tasks, replace(self._settings, shard_count=1, shard_index=None), among)
         except DataError as error:
             raise pytest.Collector.CollectError(spelling.spelled(str(error), metafunc.config)) from error
-        self._opened[found.name] = metafunc.definition.path, tasks
+        self._opened[found.name] = metafunc.definition.path, tasks, len(whole)
         refs = [TaskRef(found, tasks, index) for index in places]
         metafunc.parametrize("task", refs, ids=[ref.id for ref in refs], indirect=True)
 
@@ -320,10 +322,10 @@ def _is_judged(item: pytest.Item, judged: Mapping[str, frozenset[str]]) -> bool:
     return not judged.get(ref.benchmark.name, frozenset()).isdisjoint({its, its.replace("\0", "\\x00")})
 
 
-def _planned(name: str, path: Path, there: TaskSet, tasks: Mapping[str, str]) -> Planned:
+def _planned(name: str, path: Path, there: TaskSet, whole: int, tasks: Mapping[str, str]) -> Planned:
     digest = hashlib.sha256(json.dumps(sorted(tasks.values())).encode()).hexdigest()
     file = "" if path.parent == HOME else str(path)
-    return Planned(name, there.fingerprint, there.origin, tasks, digest, len(tasks), len(there.ids), file)
+    return Planned(name, there.fingerprint, there.origin, tasks, digest, len(tasks), whole, file)
 
 
 def plan(session: pytest.Session) -> Plan:

@@ -243,10 +243,8 @@ def begun(store: Store, settings: Settings, found: Mapping[str, str], planned: c
     if settings.shard_count == 1:
         store.begin(run)
         return run_id
-    whole = len(range(planned.whole)[: settings.limit])
-    shard = Shard(
-        settings.shard_index or 0, settings.shard_count, planned.planned, whole, planned.selection, run.started_at
-    )
+    which = settings.shard_index or 0, settings.shard_count
+    shard = Shard(*which, planned.planned, planned.whole, planned.selection, run.started_at)
     versions_of_all = {name: fact for name, fact in run.versions.items() if name != "selection"}
     run = replace(run, config={**run.config, "shard-index": None}, versions=versions_of_all)
     store.begin(run, shard, tasks=planned.tasks.values(), agreed=partial(require_alike, settings, found, planned))

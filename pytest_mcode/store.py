@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict
-from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
 from pytest_mcode import _shards
-from pytest_mcode._database import Database, Patience
+from pytest_mcode._database import AbsentError, Database, Patience
 from pytest_mcode._errors import StoreError, UsageError
 from pytest_mcode._rows import AttemptRow, ResultRow, Spent, Tasks, attempt_row, result_row, storable, tally
 from pytest_mcode._runs import Run, Session, Shard, absent, now, one_of, run_row, taken, to_run, wall
 from pytest_mcode._tables import ATTEMPTS, MIGRATIONS, RESULTS, RUNS, SAMPLES, SESSIONS
-from pytest_mcode._tallies import make_tallies, tasks
+from pytest_mcode._tallies import tasks, with_tallies
 from pytest_mcode._types import Status, TaskResult
 
 __all__ = [
@@ -33,6 +31,7 @@ __all__ = [
     "Store",
     "absent",
     "existing",
+    "if_there",
     "now",
     "one_of",
     "rehearse",
@@ -227,7 +226,9 @@ class Store:
         def bare(found: Mapping[str, Tasks]) -> list[str]:
             return [run for run, its in found.items() if None in its.verdicts]
 
-        return self._with_tallies(lambda connection: tasks(connection, self.database.dialect, where), bare, where)
+        return with_tallies(
+            self.database, lambda connection: tasks(connection, self.database.dialect, where), bare, where
+        )
 
     def progress(self, run_id: str) -> Mapping[int | None, Mapping[Status, int]]:
         """How many tasks of each shard of a run came to what; None is no shard."""
@@ -237,7 +238,8 @@ class Store:
         """The finished tasks of a run, one by one, in the order of their ids; each has its tally."""
         columns = [RESULTS.c[name] for name in ResultRow._fields]
         query = sa.select(*columns).where(RESULTS.c.run_id == run_id).order_by(RESULTS.c.task_id)
-        return self._with_tallies(
+        return with_tallies(
+            self.database,
             lambda connection: [ResultRow._make(row) for row in connection.execute(query)],
             lambda found: [run_id] if any(row.verdicts is None for row in found) else [],
             [RESULTS.c.run_id == run_id],
@@ -252,39 +254,6 @@ class Store:
         query = query.order_by(ATTEMPTS.c.task_id, ATTEMPTS.c.sample, ATTEMPTS.c.attempt)
         with self.database.reading() as connection:
             yield from map(AttemptRow._make, connection.execution_options(yield_per=200).execute(query))
-
-    def _with_tallies(
-        self,
-        read: Callable[[sa.Connection], T],
-        bare: Callable[[T], Sequence[str]],
-        where: Sequence[sa.ColumnElement[bool]],
-    ) -> T:
-        """What is read once each result has its tally, whether the database may be written or not.
-
-        Args:
-            read: Reads it, all of the same state, whoever writes in between.
-            bare: The runs in what was read that have results without a tally.
-            where: Which results it is about.
-        """
-        found = self.database.look(read)
-        if not bare(found):
-            return found
-        self._keep_tallies(bare(found))
-
-        def copied(connection: sa.Connection) -> T:
-            for statement in self.database.dialect.copying:
-                connection.exec_driver_sql(statement)
-            make_tallies(connection, where)
-            return read(connection)
-
-        return self.database.read(copied)
-
-    def _keep_tallies(self, runs: Iterable[str]) -> None:
-        """Make the tallies that are missing, if the database may be written."""
-        with suppress(StoreError):
-            for run in runs:  # a transaction each: a task that is recorded meanwhile does not have to wait for long
-                its = RESULTS.c.run_id == run
-                self.database.write(partial(make_tallies, where=[its]))
 
     def seconds(self, benchmark: str, model: str) -> Mapping[str, float]:
         """Mean seconds that each task of a benchmark took that model, over all runs."""
@@ -331,6 +300,18 @@ def existing(address: str) -> Store:
         StoreError: It is not.
     """
     return Store(address, making=False)
+
+
+def if_there(address: str) -> Store | None:
+    """Open a database; None if it is not there, or without tables.
+
+    Raises:
+        StoreError: It cannot be read.
+    """
+    try:
+        return existing(address)
+    except AbsentError:
+        return None
 
 
 def rehearse(address: str) -> None:

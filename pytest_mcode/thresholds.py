@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mcode import options, paired, recorded
+from pytest_mcode import _url, options, paired, recorded
 from pytest_mcode._errors import StoreError, UsageError
 from pytest_mcode._parse import share
 from pytest_mcode._types import Status
@@ -26,6 +26,7 @@ from pytest_mcode.report.terminal import Line, shown
 from pytest_mcode.report.words import plural
 from pytest_mcode.resume import differences
 from pytest_mcode.spelling import spelled, visible
+from pytest_mcode.store import wall
 
 if TYPE_CHECKING:
     from pytest_mcode.collect import Planned
@@ -118,10 +119,11 @@ def _read(baseline: str, database: str) -> tuple[list[str], str]:
             for path in paths:
                 _require_database(path)
             return paths, its
-    if Path(database).expanduser().is_file():
+    if "://" in database or Path(database).expanduser().is_file():
         return [database], baseline
     raise UsageError(
-        f"There is no baseline {baseline}: no such file, and no database {database} that could hold such a run."
+        f"There is no baseline {_url.shown(baseline)}: no such file, and no database {database} that could hold such "
+        f"a run."
     )
 
 
@@ -198,7 +200,7 @@ def _asked(settings: Settings) -> bool:
 
 def _unjudged(found: Figures) -> str:
     """Why no gate can be passed; empty if one can."""
-    if found.missing:
+    if found.missing and not found.run.shards:  # of a shard, only its errors are judged
         return f"{found.missing} of {plural(found.run.planned, 'task')} not run, and only a whole run can pass"
     return "" if found.judged else "no task was judged"
 
@@ -283,8 +285,8 @@ class Gates:
     def _judge(self, run: Run) -> Judged:
         found, base = figures(self._store, run), self._baselines.get(run.benchmark)
         against = Against(base.run, base.differs, paired.compared(base.tasks, found.tasks)) if base else None
-        wall = sum(session.seconds for session in self._store.sessions(run.id))
-        return Judged(found, [*gates(found, self._settings, against)], against, self._settings.db, wall)
+        seconds = wall(self._store.sessions(run.id))
+        return Judged(found, [*gates(found, self._settings, against)], against, self._store.path, seconds)
 
     def pytest_sessionfinish(self) -> None:
         """Write the summary for the job's page."""

@@ -266,7 +266,9 @@ def test_a_run_is_recorded_shown_resumed_and_done_again_by_url(mcode: Mcode, url
     again = mcode("rerun", "first", "--run-id", "second", MCODE_DB=secret)
     assert "solved        3/3" in again.stdout, again.stdout + again.stderr
     assert [run for (run,) in postgres.select(url, "SELECT id FROM runs ORDER BY id")] == ["first", "second"]
-    outputs += [done.stdout, again.stdout, mcode("doctor", "smoke", *REFERENCE, "--db", secret).stdout]
+    third = mcode("rerun", "first", "--run-id", "third", "--db", secret)
+    assert f"--db={shown}" in third.stdout
+    outputs += [done.stdout, again.stdout, third.stdout, mcode("doctor", "smoke", *REFERENCE, "--db", secret).stdout]
     assert f"{shown}can be written".replace(" ", "") in "".join(outputs[-1].split())
     assert "no run nope" in outputs[3]
     assert "S3CRET" not in "".join(outputs)

@@ -265,3 +265,12 @@ def test_time_in_which_several_worked_counts_once() -> None:
     assert wall([]) == 0
     assert wall([session("10", 5), session("00", 4)]) == 9
     assert wall([session("00", 8), session("02", 3), session("07", 4)]) == 11
+
+
+@pytest.mark.parametrize("address", ["sqlite"], indirect=True)
+def test_a_shard_may_be_asked_for_its_errors_and_has_its_share_of_what_was_named(start: Start, address: str) -> None:
+    named = ("--instance", "mine/0,mine/1,mine/5", "--shard-count", "2", "--run-id", "a", "--db", address)
+    output = told(start(*named, "--shard-index", "0", "--max-errors", "0"))
+    assert "passed" in output
+    assert sql(address, "SELECT planned FROM runs") == [(3,)]
+    assert sql(address, "SELECT planned, whole FROM shards") == [(2, 3)]

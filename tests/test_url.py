@@ -62,3 +62,18 @@ def test_an_ollama_address_is_taken_in_every_form_of_its_own(address: str, url: 
 )
 def test_a_url_without_scheme_is_plain_http(given: str, url: str) -> None:
     assert _url.with_scheme(given) == url
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("--db=postgresql://me:secret@db/mcode", "--db=postgresql://db/mcode"),
+        ("postgresql+psycopg://me:secret@db:1/x?password=secret", "postgresql+psycopg://db:1/x"),
+        ("run:20250101-000000-abcdef@postgres://me:secret@db/x", "run:20250101-000000-abcdef@postgres://db/x"),
+        ("--solutions=run:a@postgres://secret@db/x", "--solutions=run:a@postgres://db/x"),
+        ("--base-url=http://me:secret@gpu:8000/v1", "--base-url=http://gpu:8000/v1"),
+        ("--db=runs/me@work.db", "--db=runs/me@work.db"),
+    ],
+)
+def test_a_word_of_a_command_line_is_told_without_what_logs_in(word: str, told: str) -> None:
+    assert _url.spoken(word) == told

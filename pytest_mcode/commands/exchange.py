@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from pytest_mcode import spelling
+from pytest_mcode import _url, spelling
 from pytest_mcode._errors import UsageError
 from pytest_mcode.commands.common import databases
 from pytest_mcode.settings import RUN
@@ -202,7 +202,7 @@ def score(context: click.Context, words: Sequence[str], *, benchmark: str | None
     origin = RUN + its.run.id + (f"@{place}" if place else "")
     _, *command = again.command(its.run, NOT_AGAIN)
     command += ["--solutions", origin, *given]
-    click.echo(spelling.visible(f"mcode bench {shlex.join(command)}"))
+    click.echo(spelling.visible(f"mcode bench {shlex.join(map(_url.spoken, command))}"))
     status = _bench(context, command)
     if status in RAN:
         _tell(its, database)

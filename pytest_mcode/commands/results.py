@@ -84,4 +84,4 @@ def _print_whole(its: Located, found: Figures) -> None:
     from pytest_mcode.report import single
 
     costs, sessions = metrics.costs(recorded.results_of(its)), recorded.sessions_of(its)
-    click.echo("\n".join(map(spelling.plain, single.whole(found, costs, sessions, ", ".join(its.places)))))
+    click.echo("\n".join(map(spelling.plain, single.whole(found, costs, sessions, its.shown))))

@@ -148,7 +148,8 @@ def _report(plan: Plan, statuses: Mapping[Measured, int | None]) -> bool:
             click.echo(spelling.plain(line))
         if len(its) > 1:
             click.echo("whether one run is really better than another: mcode compare RUN RUN")
-        out = Path(plan.database).expanduser().with_name(f"{plan.sweep.name}.html")
+        name = f"{plan.sweep.name}.html"
+        out = Path(name) if "://" in plan.database else Path(plan.database).expanduser().with_name(name)
         page.write(its, out, title=f"Sweep {plan.sweep.name}")
         click.echo(spelling.plain(f"page: {out}"))
     faults = list(told.faults(plan.steps, statuses))

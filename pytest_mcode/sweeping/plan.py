@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from pytest_mcode._option import Option
 from pytest_mcode.resume import differences, under_way
-from pytest_mcode.store import Run, Store, existing
+from pytest_mcode.store import Run, Store, if_there
 from pytest_mcode.sweeping.file import Asked, Sweep
 from pytest_mcode.sweeping.forecast import Earlier, Speed, earlier, speed
 from pytest_mcode.sweeping.sizing import Size
@@ -115,9 +114,10 @@ def planned(sweep: Sweep, sizes: Mapping[tuple[Any, ...], Size]) -> Plan:
     bare = [Step(asked, told[asked.measured], sizes[asked.data].limited(asked.settings.limit)) for asked in sweep.runs]
     unknown = [f"{key[0]}: {one.why}" for key, one in sizes.items() if one.why]
     plan = Plan(sweep, tuple(bare), notes=(*sweep.notes, *unknown))
-    if not Path(plan.database).expanduser().is_file():
+    found = if_there(plan.database)
+    if found is None:
         return plan
-    with closing(existing(plan.database)) as store:
+    with closing(found) as store:
         mine = [run for run in store.runs() if run.config.get("sweep") == sweep.name]
         judged = {run.id: len(store.judged(run.id)) for run in mine}
         mine.sort(key=lambda run: judged[run.id] < run.planned)  # of two the whole one, and else the newer

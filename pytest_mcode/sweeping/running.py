@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
+from pytest_mcode import _url
 from pytest_mcode.spelling import visible
 from pytest_mcode.sweeping.plan import Plan, Step
 from pytest_mcode.sweeping.sizing import MCODE, words
@@ -68,7 +69,7 @@ def run(plan: Plan, more: Sequence[str], say: Callable[[str], None]) -> Iterator
                 yield Ended(step, None)
                 continue
             command = ["bench", *arguments(plan.sweep.name, step), *(["--", *more] if more else [])]
-            say(visible(f"\n{title}\nmcode {shlex.join(command)}"))
+            say(visible(f"\n{title}\nmcode {shlex.join(map(_url.spoken, command))}"))
             status = _status([*MCODE, *command], stopping)
             in_vain[model] = 0 if status in (JUDGED, SOME_ERRORS) else in_vain[model] + 1
             yield Ended(step, status)

@@ -93,5 +93,5 @@ def words(asked: Asked, *, without: tuple[str, ...] = ()) -> Iterator[str]:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Tell of what was collected, in the pytest that a sweep has started."""
-    for planned in session.config.stash[collect.SELECTED].values():
+    for planned in session.config.stash.get(collect.SELECTED, {}).values():
         sys.stdout.write(f"\n{MARK}{json.dumps({'tasks': planned.planned, 'fingerprint': planned.fingerprint})}\n")
