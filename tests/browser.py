@@ -37,7 +37,7 @@ class Watched:
         """Note down what the page does, which is at that address."""
 
         def asked(request: Request) -> None:
-            if not request.url.startswith(("data:", "blob:")) and request.url != address:
+            if not request.url.startswith(("data:", "blob:")) and request.url != address.partition("#")[0]:
                 self.requests.append(request.url)
 
         def said(message: ConsoleMessage) -> None:

@@ -53,7 +53,8 @@ def two_benchmarks(truth: Known, tmp_path_factory: pytest.TempPathFactory) -> Pa
     place = tmp_path_factory.mktemp("two")
     scripted = known.RUNS[0]
     with closing(Store(str(place / "more.db"))) as store:
-        store.begin(replace(known.row(scripted), id="20251104-100000-ffffff", benchmark="mine", model=EVIL))
+        row, when = known.row(scripted), "2025-11-04T10:00:00.000+00:00"
+        store.begin(replace(row, id="20251104-100000-ffffff", benchmark="mine", model=EVIL, started_at=when))
         for number in range(1_200):
             made = known.result(scripted, number % 23, "p" if number % 2 else "f")
             store.put("20251104-100000-ffffff", replace(made, task_id=f"mine/{number}"))
@@ -124,7 +125,7 @@ def grid(page: Page) -> dict[str, list[str]]:
 
 
 def draw_charts(page: Page) -> None:
-    page.locator(".charts").scroll_into_view_if_needed()
+    page.locator(".charts:visible").scroll_into_view_if_needed()
     for chart in page.locator(".chart").all():
         if chart.is_visible():
             chart.scroll_into_view_if_needed()
@@ -427,8 +428,7 @@ class TestHostile:
         watched = opened()
         page = watched.page
         body = open_task(page, HOSTILE_TASK, 4)
-        for summary in body.locator("details:not([open]) > summary").all():
-            summary.evaluate("summary => summary.parentElement.open = true")
+        body.locator("details").evaluate_all("all => all.forEach((one) => { one.open = true; })")
         first = body.locator(".attempt").first
         spelled = HOSTILE.replace("\x1b", "\\x1b").replace("\x07", "\\x07").replace("\0", "\\x00")
         for name in ("Completion", "Thinking", "Solution", "Output", "Errors of the program"):
@@ -497,7 +497,7 @@ class TestUse:
         expect(page.locator("body")).to_match_aria_snapshot("""
             - link "Skip to the runs"
             - banner:
-              - heading "mCode: humaneval" [level=1]
+              - 'heading "mCode: humaneval" [level=1]'
               - combobox "Colours"
             - main:
               - region "Runs on humaneval":
@@ -512,7 +512,7 @@ class TestUse:
                 - search "Filter tasks":
                   - searchbox "Search task ids"
                   - combobox "Outcome"
-                  - combobox "in"
+                  - combobox "In run"
                   - combobox "Order"
                   - checkbox "Flips only"
                   - button "Clear"
@@ -538,8 +538,7 @@ class TestUse:
     def test_every_text_stands_out_from_what_is_behind_it(self, opened: Open, scheme: browser.Scheme) -> None:
         page = opened(scheme=scheme).page
         draw_charts(page)
-        for summary in page.locator("main details:not([open])").all():
-            summary.evaluate("details => details.open = true")
+        page.locator("main details").evaluate_all("all => all.forEach((one) => { one.open = true; })")
         assert faint(page) == []
         open_task(page, "HumanEval/14", 4)
         page.locator("#task-body details").evaluate_all("all => all.forEach(details => details.open = true)")

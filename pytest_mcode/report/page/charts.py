@@ -120,7 +120,7 @@ def _trace(run: Row, name: str, points: Sequence[Point], *, lines: bool = True, 
     return {
         "type": "scatter",
         "mode": "lines+markers" if lines else "markers",
-        "name": html.escape(visible(label + after)),  # plotly reads some tags
+        "name": html.escape(visible(label + after), quote=False),  # plotly reads some tags
         "meta": {"run": run.number},
         "x": [at for at, _ in points],
         "y": [100 * rate.value for rate in rates],
