@@ -544,7 +544,8 @@ def containers(image: str) -> list[str | None]:
 
     client = docker.from_env()
     try:
-        return [c.id for c in client.containers.list(all=True) if c.attrs["Config"]["Image"] == image]
+        found = client.containers.list(all=True, sparse=True)  # another may vanish while it is asked for
+        return [c.id for c in found if c.attrs["Image"] == image]
     finally:
         client.close()
 
