@@ -67,7 +67,9 @@ def executable() -> str | None:
 @contextmanager
 def browser() -> Iterator[Browser]:
     """A browser without a window."""
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []  # it refuses to run as root with its own
+    arguments = ["--disable-dev-shm-usage"]  # containers give it too little
+    if os.geteuid() == 0:
+        arguments.append("--no-sandbox")  # it refuses to run as root with its own
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=executable(), args=arguments)
         try:
