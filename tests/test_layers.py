@@ -17,6 +17,7 @@ PACKAGE = ROOT / "pytest_mcode"
 INSIDE = PACKAGE / "sandboxes" / "inside"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 FILES = ROOT / "docs" / "files.md"
+PARTS = ROOT / "docs" / "parts.md"
 
 #: The layers from the lowest up, as docs/architecture.md has them. A module may import from the layers below its own
 #: and from what stands before it in its own; a folder, also from itself.
@@ -178,7 +179,7 @@ def test_the_layers_are_documented_as_they_are_tested() -> None:
 def test_every_file_is_listed_with_the_first_line_of_its_docstring() -> None:
     files = [path for path in modules() if PACKAGE in path.parents]
     lines = {f"`{short(path)}`": (ast.get_docstring(tree(path)) or "").partition("\n")[0] for path in files}
-    told = {row[0]: row[1] for row in documented(FILES, "Files")}
+    told = {row[0]: row[1] for row in [*documented(FILES, "Files"), *documented(PARTS, "Parts")]}
     assert {file: line.replace("``", "`") for file, line in lines.items()} == told
 
 
