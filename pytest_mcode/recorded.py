@@ -218,13 +218,18 @@ def all_figures(found: Sequence[Located], wanted: Wanted) -> list[Figures]:
 
 def results_of(its: Located) -> list[ResultRow]:
     """The finished tasks of a run, each once: of a task in several databases, the one that was judged."""
-    rows: dict[str, ResultRow] = {}
+    return [row for row, _ in _kept(its).values()]
+
+
+def _kept(its: Located) -> dict[str, tuple[ResultRow, str]]:
+    """By task: the row that counts, and the database that has it."""
+    kept: dict[str, tuple[ResultRow, str]] = {}
     for place in its.places:
         with _opened(place) as database:
             for row in database.results(its.run.id):
-                if row.task_id not in rows or rows[row.task_id].status == Status.ERROR:
-                    rows[row.task_id] = row
-    return list(rows.values())
+                if row.task_id not in kept or kept[row.task_id][0].status == Status.ERROR:
+                    kept[row.task_id] = row, place
+    return kept
 
 
 def attempts_of(its: Located, *task_ids: str) -> Iterator[AttemptRow]:
@@ -233,16 +238,10 @@ def attempts_of(its: Located, *task_ids: str) -> Iterator[AttemptRow]:
         with _opened(its.places[0]) as database:
             yield from database.attempts(its.run.id, *task_ids)
         return
-    chosen: dict[str, tuple[str, str]] = {}
+    homes = {task: place for task, (_, place) in _kept(its).items()}
     for place in its.places:
         with _opened(place) as database:
-            for row in database.results(its.run.id):
-                if row.task_id not in chosen or chosen[row.task_id][1] == Status.ERROR:
-                    chosen[row.task_id] = place, row.status
-    for place in its.places:
-        with _opened(place) as database:
-            its_own = (row for row in database.attempts(its.run.id, *task_ids))
-            yield from (row for row in its_own if chosen.get(row.task_id, ("",))[0] == place)
+            yield from (row for row in database.attempts(its.run.id, *task_ids) if homes.get(row.task_id) == place)
 
 
 def task_named(run: Run, rows: Sequence[ResultRow], text: str) -> ResultRow:
