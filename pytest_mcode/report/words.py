@@ -54,9 +54,9 @@ def plural(number: int, noun: str) -> str:
 
 
 def in_order(task: str) -> list[tuple[int, str]]:
-    """A key that sorts mine/9 before mine/10."""
-    parts = re.split(r"0*(\d+)", task)
-    return [(len(part) if number % 2 else 0, part) for number, part in enumerate(parts)]  # too long for int, perhaps
+    """A key by which ``mine/9`` comes before ``mine/10``."""
+    parts = re.split(r"(0*\d+)", task, flags=re.ASCII)  # each other one is a number: the longer is the greater
+    return [(len(part.lstrip("0")), part.lstrip("0")) if place % 2 else (-1, part) for place, part in enumerate(parts)]
 
 
 def clock(seconds: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +12,7 @@ from pytest_mcode import _statistics, metrics
 from pytest_mcode.metrics import Rate
 from pytest_mcode.paired import Paired, compared
 from pytest_mcode.report.figures import Figures
+from pytest_mcode.report.words import in_order
 from pytest_mcode.settings import OPTIONS
 
 #: With more runs than this in a group, they are compared with its first alone.
@@ -163,7 +163,7 @@ def _group(title: str, found: Sequence[Figures]) -> Group:
     differing = [name for name in TELLING if len({_told(its.run.config.get(name)) for its in found}) > 1]
     runs = tuple(Row(number, _label(its, differing), its) for number, its in enumerate(found, 1))
     tasks = {task.task_id for its in found for task in its.tasks}
-    return Group(title, runs, tuple(sorted(tasks, key=natural)))
+    return Group(title, runs, tuple(sorted(tasks, key=in_order)))
 
 
 def _label(its: Figures, differing: Sequence[str]) -> str:
@@ -183,12 +183,6 @@ def _told(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return "" if value in (None, "", False) else "yes" if value is True else str(value)
-
-
-def natural(text: str) -> list[tuple[int, str]]:
-    """A key by which ``task/2`` comes before ``task/10``."""
-    parts = re.split(r"(0*\d+)", text, flags=re.ASCII)  # each other one is a number: the longer is the greater
-    return [(len(part.lstrip("0")), part.lstrip("0")) if place % 2 else (-1, part) for place, part in enumerate(parts)]
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
