@@ -54,7 +54,7 @@ async def settle(task: Task, solver: Solver, place: Place) -> TaskResult:
     started, settings = time.perf_counter(), place.settings
     issue = Issue.of(task)
     name = "gold" if settings.model == REFERENCE and settings.agent != "empty" else settings.agent
-    name = "given" if getattr(settings, "solutions", None) is not None else name
+    name = "given" if settings.solutions is not None else name
     try:
         async with place.ready(issue) as ready:
             return await drawn(task, settings, await AGENTS[name](Work(task, ready, settings), solver))

@@ -27,23 +27,10 @@ from pytest_mcode.paired import compared
 from pytest_mcode.thresholds import shows_loss
 from tests.standin import Reply, Request, StandIn
 from tests.test_plugin import KEPT
+from tests.test_plugin import MINE as TWO
 
-MINE = """
-from pytest_mcode import Mcode, Task, benchmark
-
-def task(number: int, reference: str) -> Task:
-    return Task(f"mine/{number}", "def f() -> int: ...", "assert f() == 1", entry_point="f", reference=reference)
-
-RIGHT, WRONG, LOST = "def f() -> int:\\n    return 1", "def f() -> int:\\n    return 2", ""
-
-@benchmark("mine", tasks=[task(0, RIGHT), task(1, WRONG), task(2, RIGHT)])
-def test_mine(task: Task, mcode: Mcode) -> None:
-    mcode(task)
-
-@benchmark("lost", tasks=[task(0, RIGHT), task(1, LOST), task(2, WRONG)])
-def test_lost(task: Task, mcode: Mcode) -> None:
-    mcode(task)
-
+#: Two benchmarks, and one of which nothing can be judged.
+MINE = f"""{TWO}
 @benchmark("void", tasks=[task(0, LOST), task(1, LOST)])
 def test_void(task: Task, mcode: Mcode) -> None:
     mcode(task)
