@@ -91,7 +91,7 @@ class Server:
 
     def start(self) -> None:
         command = [sys.executable, "-m", "tests.standin", "--script", str(self._script), "--port", str(self.port)]
-        self._process = subprocess.Popen([*command, "--seconds", "300"], cwd=ROOT, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen([*command, "--seconds", "1500"], cwd=ROOT, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
         self._process.stdout.readline()
 
